@@ -1,0 +1,131 @@
+"""What a model family offers, and how the catalog finds one by name.
+
+A family is found through the entry-point group `catalog.families`; the catalog never unpickles a
+model: it rebuilds it from a name, a JSON configuration and arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.domain import TensorSpec
+from catalog.errors import BadFile, MissingExtra, NotFound
+from catalog.showers import Shape
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+# Called every so often with (steps done, steps in all).
+Progress = Callable[[int, int], None]
+# Distance of generated showers (N, *shape.size), GeV visible, at `TrainingData.judge_gev`; lower wins.
+Judge = Callable[[NDArray[np.float32]], float]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An adaptable model: family, JSON configuration, arrays."""
+
+    family: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Showers to learn from and conditions to be judged at.
+
+    showers : (N, *shape.size) float32, GeV visible
+    incident_gev : (N,) GeV;  judge_gev : (M,) GeV
+    """
+
+    showers: NDArray[np.float32]
+    incident_gev: NDArray[np.float64]
+    pdg: int
+    sampling_fraction: float
+    judge_gev: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run: `lr` None takes the family's own rate for that strategy."""
+
+    strategy: str  # "full" continues from the checkpoint, "scratch" starts it afresh
+    steps: int
+    seed: int = 0
+    batch: int = 64
+    lr: float | None = None
+
+
+class Family(Protocol):
+    """How checkpoints of one architecture are trained, sampled and exported."""
+
+    name: str
+
+    def shape(self, config: Mapping[str, Any]) -> Shape:
+        """The mesh it generates on, in X0 and R_M."""
+        ...
+
+    def train(
+        self, start: Checkpoint, data: TrainingData, plan: Plan, judge: Judge, progress: Progress
+    ) -> Checkpoint:
+        """Train and return the step that `judge` likes best. Same inputs, same result."""
+        ...
+
+    def export(self, checkpoint: Checkpoint, path: Path) -> tuple[list[TensorSpec], list[TensorSpec]]:
+        """Write one ONNX file; return its inputs and outputs."""
+        ...
+
+
+def load_family(name: str) -> Family:
+    """Find a family by name.
+
+    Raises
+    ------
+    NotFound, MissingExtra
+    """
+    found = {entry.name: entry for entry in entry_points(group="catalog.families")}
+    if name not in found:
+        raise NotFound(
+            f"no model family {name!r} is installed; installed: {', '.join(sorted(found)) or 'none'}",
+            "install the package that provides it",
+        )
+    try:
+        family: Family = found[name].load()
+    except ImportError as exc:
+        raise MissingExtra("train", f"training a {name}") from exc
+    return family
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint as safetensors; family and configuration go into its header."""
+    from safetensors.numpy import save_file
+
+    config = json.dumps(checkpoint.config, sort_keys=True)
+    ordered = {name: np.ascontiguousarray(checkpoint.weights[name]) for name in sorted(checkpoint.weights)}
+    save_file(ordered, path, {"family": checkpoint.family, "config": config})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    BadFile
+        Not a safetensors file, or one without a family.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Checkpoint(header["family"], json.loads(header["config"]), weights)
+    except (SafetensorError, KeyError, ValueError, OSError) as exc:
+        raise BadFile(f"{path}: not an adaptable checkpoint: {exc}") from exc

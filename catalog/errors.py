@@ -1,0 +1,73 @@
+"""The error tree (drawn, so that it stays small).
+
+CatalogError            something the user can act on: what was wrong, and the next command
+  UsageError            the request itself is wrong (exit 2)
+  NotFound              no such model, version, file or detector (exit 3)
+  NothingFits           nothing in the catalog can serve this target (exit 3)
+  NotAuthorised         the store refused who we are (exit 4)
+  BadFile               a file from outside is broken, hostile or of an unknown kind
+  CheckFailed           the publish gate refused; carries every problem at once
+  DigestMismatch        bytes are not the bytes that were published
+  StoreError            a store answered badly, or not at all
+  MissingExtra          an optional part is not installed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CatalogError(Exception):
+    """Something went wrong that the user can act on."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CatalogError):
+    """The request itself is wrong."""
+
+
+class NotFound(CatalogError):
+    """There is no such model, version, file or detector."""
+
+
+class NothingFits(CatalogError):
+    """Nothing in the catalog can serve this target."""
+
+
+class NotAuthorised(CatalogError):
+    """The store refused who we are."""
+
+
+class BadFile(CatalogError):
+    """A file from outside is broken, hostile or of an unknown kind."""
+
+
+class CheckFailed(CatalogError):
+    """The gate refused; every problem is in `problems`."""
+
+    def __init__(self, what: str, problems: Sequence[str], hint: str = "") -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"{what}: {len(problems)} problem(s)\n{lines}", hint)
+        self.problems = tuple(problems)
+
+
+class DigestMismatch(CatalogError):
+    """The bytes are not the bytes that were published."""
+
+
+class StoreError(CatalogError):
+    """A store answered badly, or not at all."""
+
+
+class MissingExtra(CatalogError):
+    """An optional part is not installed."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the extra '{extra}', which is not installed",
+            f"pip install 'hep-model-catalog[{extra}]'",
+        )

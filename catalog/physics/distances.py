@@ -1,0 +1,120 @@
+"""Distances between two sets of observables, (n, F) and (m, F); 0 is perfect agreement.
+
+Columns are divided by the spread of the reference, so that no unit decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_QUANTILES = (np.arange(200) + 0.5) / 200
+
+
+def w1_per_observable(sample: Array, reference: Array) -> Array:
+    """Wasserstein-1 distance of each column, in standard deviations of the reference: (F,)."""
+    sample, reference = standardise(sample, reference)
+    found = np.quantile(sample, _QUANTILES, axis=0)
+    wanted = np.quantile(reference, _QUANTILES, axis=0)
+    distance: Array = np.abs(found - wanted).mean(0)
+    return distance
+
+
+def w1_geomean(sample: Array, reference: Array) -> float:
+    """Geometric mean over columns of the Wasserstein-1 distance.
+
+    The geometric mean keeps one hopeless observable from hiding all others (as in CaloTransfer,
+    arXiv 2512.00187).
+    """
+    w1 = w1_per_observable(sample, reference)
+    return float(np.exp(np.log(np.maximum(w1, 1e-4)).mean()))
+
+
+def separation_mean(sample: Array, reference: Array, bins: int = 20) -> float:
+    """Mean separation power of the columns, in [0, 1].
+
+    1/2 sum (h1 - h2)^2 / (h1 + h2) (arXiv 2009.03796, eq. 15) with equal-content bins of the
+    reference; what falls outside is counted in the outer bins.
+    """
+    powers = []
+    for column in range(reference.shape[1]):
+        inner = np.quantile(reference[:, column], np.linspace(0, 1, bins + 1)[1:-1])
+        edges = np.concatenate([[-np.inf], np.unique(inner), [np.inf]])
+        h1 = np.histogram(sample[:, column], edges)[0] / len(sample)
+        h2 = np.histogram(reference[:, column], edges)[0] / len(reference)
+        powers.append(0.5 * np.sum((h1 - h2) ** 2 / (h1 + h2 + 1e-16)))
+    return float(np.mean(powers))
+
+
+def frechet(sample: Array, reference: Array) -> float:
+    """Frechet distance of two Gaussians with shrunk covariances (Ledoit-Wolf).
+
+    The "FPD" of arXiv 2211.10295 without its extrapolation to infinite n; compare at equal n.
+    """
+    sample, reference = standardise(sample, reference)
+    shift = sample.mean(0) - reference.mean(0)
+    c1, c2 = _shrunk_covariance(sample), _shrunk_covariance(reference)
+    values, vectors = np.linalg.eigh(c1)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    cross = np.linalg.eigvalsh(root.T @ c2 @ root)
+    trace = np.trace(c1) + np.trace(c2) - 2 * np.sqrt(np.clip(cross, 0, None)).sum()
+    return float(shift @ shift + trace)
+
+
+def kernel_distance(sample: Array, reference: Array) -> float:
+    """Unbiased MMD^2 with the kernel (x.y/F + 1)^4, the "KPD" of arXiv 2211.10295.
+
+    Can be slightly negative for equal distributions.
+    """
+    sample, reference = standardise(sample, reference)
+    n, m, d = len(sample), len(reference), sample.shape[1]
+    xx = (sample @ sample.T / d + 1) ** 4
+    yy = (reference @ reference.T / d + 1) ** 4
+    xy = (sample @ reference.T / d + 1) ** 4
+    same = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
+    return float(same - 2 * xy.mean())
+
+
+def classifier_auc(sample: Array, reference: Array, folds: int = 4, seed: int = 0) -> float:
+    """Cross-validated AUC of a ridge classifier on the columns and their squares.
+
+    0.5: it cannot tell them apart. A weaker test than a deep classifier on voxels, and said so.
+    """
+    x = np.concatenate(standardise(sample, reference))
+    x = np.concatenate([x, x**2, np.ones((len(x), 1))], axis=1)
+    y = np.concatenate([np.ones(len(sample)), np.zeros(len(reference))])
+    order = np.random.default_rng(seed).permutation(len(y))
+    score = np.empty(len(y))
+    for fold in range(folds):
+        test = order[fold::folds]
+        train = np.setdiff1d(order, test)
+        gram = x[train].T @ x[train] + 1e-3 * len(train) * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, x[train].T @ (y[train] - 0.5))
+        score[test] = x[test] @ weights
+    ranks = np.argsort(np.argsort(score)) + 1.0
+    n1, n0 = len(sample), len(reference)
+    return float((ranks[y == 1].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+def standardise(sample: Array, reference: Array) -> tuple[Array, Array]:
+    """Shift and scale both by the reference's mean and spread, clipped to 30 spreads."""
+    mean = reference.mean(0)
+    spread = reference.std(0) + 1e-3 * (np.abs(mean) + 1e-3)
+    return (
+        np.clip((sample - mean) / spread, -30, 30),
+        np.clip((reference - mean) / spread, -30, 30),
+    )
+
+
+def _shrunk_covariance(x: Array) -> Array:
+    """Ledoit-Wolf covariance: (1 - a) S + a tr(S)/d I, a in [0, 1] from the data."""
+    n, d = x.shape
+    centred = x - x.mean(0)
+    s = centred.T @ centred / n
+    m = np.trace(s) / d
+    delta = (np.sum(s**2) - d * m**2) / d
+    noise = (np.mean(np.sum(centred**2, axis=1) ** 2) - np.sum(s**2)) / (n * d)
+    a = min(noise, delta) / delta if delta > 0 else 1.0
+    shrunk: Array = (1 - a) * s + a * m * np.eye(d)
+    return shrunk
