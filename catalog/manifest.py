@@ -1,0 +1,162 @@
+"""Digest and Manifest: what a version *is*.
+
+A manifest lists the files of a version with size and SHA-256. The digest of the manifest's
+canonical bytes is the identity of the version, wherever it lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from catalog.errors import BadFile, DigestMismatch
+
+MANIFEST_FILE = "manifest.json"
+MAX_MANIFEST = 4_000_000  # bytes
+_CHUNK = 1 << 20
+_PATH = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a version; `digest` is `sha256:<hex>`."""
+
+    path: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of one version, sorted by path."""
+
+    entries: tuple[Entry, ...]
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes: the same files give the same bytes on any machine."""
+        files = [{"path": e.path, "size": e.size, "digest": e.digest} for e in self.entries]
+        document = {"schema_version": 1, "files": files}
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    @property
+    def digest(self) -> str:
+        """The identity of the version: `sha256:<hex>` of the canonical bytes."""
+        return f"sha256:{hashlib.sha256(self.to_bytes()).hexdigest()}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.entries)
+
+
+def check_path(path: str) -> str:
+    """Refuse a path that could leave its folder or surprise a file system.
+
+    Raises
+    ------
+    BadFile
+    """
+    if len(path) > 200 or not _PATH.fullmatch(path):
+        raise BadFile(
+            f"file name {path[:200]!r} is not allowed in a version",
+            "use letters, digits, '.', '_', '-' and '/', no leading dot, no '..'",
+        )
+    return path
+
+
+def check_digest(text: str) -> str:
+    """Return the digest if it is well-formed.
+
+    Raises
+    ------
+    BadFile
+    """
+    if not _DIGEST.fullmatch(text):
+        raise BadFile(f"not a digest: {text[:80]!r} (expected sha256: and 64 hex digits)")
+    return text
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """Read a manifest from a store.
+
+    Raises
+    ------
+    BadFile
+        Malformed, non-canonical, or with paths that are not safe.
+    """
+    try:
+        document = json.loads(data[: MAX_MANIFEST + 1])
+        entries = [
+            Entry(check_path(str(f["path"])), int(f["size"]), check_digest(str(f["digest"])))
+            for f in document["files"]
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise BadFile(f"{where}: not a manifest: {exc}") from exc
+    manifest = _sorted(entries)
+    if manifest.to_bytes() != data:
+        raise BadFile(f"{where}: not a canonical manifest")
+    return manifest
+
+
+def build_manifest(folder: Path) -> Manifest:
+    """Hash every file of a version folder.
+
+    Symbolic links, pipes and other special files are refused, so that what is hashed is what is
+    published. A manifest.json left by an earlier publish is not part of itself.
+    """
+    entries = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise BadFile(f"{path}: only plain files can be published, not links or pipes")
+        if path.is_dir() or relative == MANIFEST_FILE:
+            continue
+        with path.open("rb") as file:
+            digest, size = hash_stream(file)
+        entries.append(Entry(check_path(relative), size, digest))
+    return _sorted(entries)
+
+
+def hash_stream(file: BinaryIO) -> tuple[str, int]:
+    """Digest and size of what is left of a binary file."""
+    sha, size = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        sha.update(chunk)
+        size += len(chunk)
+    return f"sha256:{sha.hexdigest()}", size
+
+
+def copy_verified(source: BinaryIO, target: BinaryIO, entry: Entry) -> None:
+    """Copy exactly the bytes that `entry` promises; never more than its size.
+
+    Raises
+    ------
+    DigestMismatch
+    """
+    sha, size = hashlib.sha256(), 0
+    while chunk := source.read(min(_CHUNK, entry.size - size + 1)):
+        size += len(chunk)
+        if size > entry.size:
+            break
+        sha.update(chunk)
+        target.write(chunk)
+    found = f"sha256:{sha.hexdigest()}"
+    if size != entry.size or found != entry.digest:
+        raise DigestMismatch(
+            f"{entry.path}: expected {entry.size} bytes {entry.digest[:19]}..., "
+            f"got {'more' if size > entry.size else size} bytes {found[:19]}...",
+            "the store's copy is damaged: publish the version again, or pull from another store",
+        )
+
+
+def _sorted(entries: Iterable[Entry]) -> Manifest:
+    ordered = tuple(sorted(entries, key=lambda entry: entry.path))
+    if len({entry.path.lower() for entry in ordered}) != len(ordered):
+        raise BadFile("two files of the version differ only in case, or appear twice")
+    return Manifest(ordered)

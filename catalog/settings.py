@@ -1,0 +1,33 @@
+"""Where the catalog keeps its things on this machine, from the environment.
+
+CATALOG_HOME    data: the embedded MLflow registry and the index  (default $XDG_DATA_HOME/hep-model-catalog)
+CATALOG_CACHE   pulled versions; safe to delete                   (default $XDG_CACHE_HOME/hep-model-catalog)
+CATALOG_STORE   the store to publish to and pull from             (default "mlflow", the embedded one)
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Folders and the store's URI."""
+
+    home: Path
+    cache: Path
+    store: str
+
+
+def load_settings() -> Settings:
+    """Read the environment; nothing is created."""
+    user = Path.home()
+    data = os.environ.get("XDG_DATA_HOME") or user / ".local" / "share"
+    cache = os.environ.get("XDG_CACHE_HOME") or user / ".cache"
+    return Settings(
+        home=Path(os.environ.get("CATALOG_HOME") or Path(data) / "hep-model-catalog").absolute(),
+        cache=Path(os.environ.get("CATALOG_CACHE") or Path(cache) / "hep-model-catalog").absolute(),
+        store=os.environ.get("CATALOG_STORE") or "mlflow",
+    )
