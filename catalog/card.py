@@ -14,7 +14,7 @@ from catalog.errors import CheckFailed
 from catalog.validation import explain
 
 CARD_FILE = "card.yaml"
-_MAX_CARD = 1_000_000  # bytes
+MAX_CARD = 1_000_000  # bytes
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 DigestText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -40,7 +40,7 @@ class Training(Frozen):
     showers: PositiveInt | None = None
     steps: PositiveInt | None = None
     seed: int | None = None
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, Any] = Field(default_factory=dict)
     device: str = ""
     seconds: NonNegativeFloat | None = None
     energy_kwh: NonNegativeFloat | None = None
@@ -100,10 +100,10 @@ def parse_card(text: str, where: str) -> Card:
     CheckFailed
         With one line per problem, each naming the field.
     """
-    if len(text) > _MAX_CARD:
-        raise CheckFailed(where, [f"larger than {_MAX_CARD} characters"])
+    if len(text) > MAX_CARD:
+        raise CheckFailed(where, [f"larger than {MAX_CARD} characters"])
     try:
-        document = yaml.load(text, Loader=_NoAliases)
+        document = yaml.load(text, Loader=_NoAliases)  # noqa: S506  it is a SafeLoader
     except (yaml.YAMLError, RecursionError) as exc:
         raise CheckFailed(where, [f"not valid YAML: {exc}"]) from exc
     if not isinstance(document, dict):

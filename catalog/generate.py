@@ -31,7 +31,7 @@ def open_session(model: Path) -> Any:
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as exc:  # noqa: BLE001  onnxruntime raises a dozen unrelated types
+    except Exception as exc:  # onnxruntime raises a dozen unrelated types
         raise BadFile(f"{model}: ONNX Runtime cannot load it: {exc}") from exc
 
 
@@ -97,7 +97,7 @@ def _conditions(
     missing = [name for name in spec.components if name not in known]
     if missing or not spec.components:
         raise UsageError(
-            f"input {spec.name!r}: cannot fill the components {missing or 'of an unnamed condition'}",
+            f"input {spec.name!r}: cannot fill {missing or 'a condition without components'}",
             f"known components: {', '.join(known)}",
         )
     return np.stack([known[name] for name in spec.components], axis=1).astype(np.float32)

@@ -25,8 +25,8 @@ _MAX_NPZ = 64_000_000  # bytes after decompression
 
 def write_test_vectors(folder: Path, card: Card, seed: int = 0) -> None:
     """Write inputs drawn from the card's domain, and the outputs of model.onnx for them."""
-    inputs = _draw_inputs(card, seed)
-    outputs = run_vectors(folder, card, inputs)
+    inputs: dict[str, Any] = _draw_inputs(card, seed)
+    outputs: dict[str, Any] = run_vectors(folder, card, inputs)
     np.savez_compressed(folder / INPUTS_FILE, **inputs)
     np.savez_compressed(folder / OUTPUTS_FILE, **outputs)
 
@@ -45,7 +45,7 @@ def run_vectors(
     names = [spec.name for spec in card.outputs]
     try:
         values = session.run(names, inputs)
-    except Exception as exc:  # noqa: BLE001  onnxruntime raises a dozen unrelated types
+    except Exception as exc:  # onnxruntime raises a dozen unrelated types
         raise BadFile(f"{folder / MODEL_FILE}: does not run on its test inputs: {exc}") from exc
     return dict(zip(names, values, strict=True))
 
@@ -62,7 +62,7 @@ def check_test_vectors(folder: Path, card: Card) -> list[str]:
             problems.append(f"{name}: shape {value.shape}, stored {wanted[name].shape}")
         elif not np.isfinite(value).all():
             problems.append(f"{name}: the model gives NaN or infinity on its test inputs")
-        elif not np.allclose(value, wanted[name], rtol=card.tolerance.rtol, atol=_atol(card, value)):
+        elif not np.allclose(value, wanted[name], card.tolerance.rtol, _atol(card, value)):
             worst = float(np.max(np.abs(value - wanted[name])))
             problems.append(f"{name}: differs from the stored output by up to {worst:.3g}")
     return problems

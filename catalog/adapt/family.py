@@ -24,7 +24,7 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 # Called every so often with (steps done, steps in all).
 Progress = Callable[[int, int], None]
-# Distance of generated showers (N, *shape.size), GeV visible, at `TrainingData.judge_gev`; lower wins.
+# Distance of showers (N, *shape.size), GeV visible, generated at `TrainingData.judge_gev`.
 Judge = Callable[[NDArray[np.float32]], float]
 
 
@@ -78,7 +78,9 @@ class Family(Protocol):
         """Train and return the step that `judge` likes best. Same inputs, same result."""
         ...
 
-    def export(self, checkpoint: Checkpoint, path: Path) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    def export(
+        self, checkpoint: Checkpoint, path: Path
+    ) -> tuple[list[TensorSpec], list[TensorSpec]]:
         """Write one ONNX file; return its inputs and outputs."""
         ...
 
@@ -93,7 +95,7 @@ def load_family(name: str) -> Family:
     found = {entry.name: entry for entry in entry_points(group="catalog.families")}
     if name not in found:
         raise NotFound(
-            f"no model family {name!r} is installed; installed: {', '.join(sorted(found)) or 'none'}",
+            f"no model family {name!r} is installed; installed: {', '.join(sorted(found))}",
             "install the package that provides it",
         )
     try:
@@ -108,7 +110,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     from safetensors.numpy import save_file
 
     config = json.dumps(checkpoint.config, sort_keys=True)
-    ordered = {name: np.ascontiguousarray(checkpoint.weights[name]) for name in sorted(checkpoint.weights)}
+    ordered = {
+        name: np.ascontiguousarray(checkpoint.weights[name]) for name in sorted(checkpoint.weights)
+    }
     save_file(ordered, path, {"family": checkpoint.family, "config": config})
 
 

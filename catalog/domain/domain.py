@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
@@ -39,7 +40,7 @@ class ShapeSpec(Frozen):
     @field_validator("depth_x0", "a", "b_rm")
     @classmethod
     def _rising(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
-        if any(low >= high for low, high in zip(edges[:-1], edges[1:], strict=True)):
+        if any(low >= high for low, high in pairwise(edges)):
             raise ValueError("edges must rise")
         return edges
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 UNITS = frozenset(
-    "1 eV keV MeV GeV TeV um mm cm m ns s rad deg T e fC ADC X0 R_M lambda_I GeV/c MIP".split()
+    ["1", "eV", "keV", "MeV", "GeV", "TeV", "GeV/c", "um", "mm", "cm", "m", "ns", "s", "rad", "deg"]
+    + ["T", "e", "fC", "ADC", "MIP", "X0", "R_M", "lambda_I"]
 )
 
 

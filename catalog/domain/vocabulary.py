@@ -18,7 +18,9 @@ _MAX_YAML = 1_000_000  # bytes; a detector or a card is a page of text
 def detector_names() -> list[str]:
     """Names of all known detectors."""
     folder = files("catalog.domain").joinpath("detectors")
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def load_detector(name_or_path: str) -> Detector:

@@ -52,7 +52,8 @@ def observe_grid(
     total = share.sum((1, 2, 3))
     safe = np.maximum(total, 1e-12)
     longitudinal, radial = share.sum((2, 3)), share.sum((1, 2))
-    depth, radius = np.arange(25) + 0.5, 0.5 * np.arange(5) + 0.25
+    depth: Array = np.arange(25.0) + 0.5
+    radius: Array = 0.5 * np.arange(5.0) + 0.25
     mean_depth = longitudinal @ depth / safe
     mean_radius = radial @ radius / safe
     columns: dict[str, Array] = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -88,11 +89,7 @@ class Shape:
         a = tuple(v * rm_mm for v in self.a) if self.kind == "cartesian" else self.a
         b = tuple(v * rm_mm for v in self.b_rm)
         edges = [v * x0_mm for v in self.depth_x0]
-        return Mesh(
-            tuple(
-                Layer(z0, z1, self.kind, a, b) for z0, z1 in zip(edges[:-1], edges[1:], strict=True)
-            )
-        )
+        return Mesh(tuple(Layer(z0, z1, self.kind, a, b) for z0, z1 in pairwise(edges)))
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -107,9 +104,7 @@ def polar_shape(depth_x0: tuple[float, ...], n_phi: int, radius_rm: tuple[float,
 
 
 # Every comparison between detectors is made here: 25 layers of 1 X0, 8 sectors, rings of R_M / 2.
-PHYSICS_SHAPE = polar_shape(
-    tuple(float(v) for v in range(26)), 8, tuple(0.5 * v for v in range(6))
-)
+PHYSICS_SHAPE = polar_shape(tuple(float(v) for v in range(26)), 8, tuple(0.5 * v for v in range(6)))
 
 
 def rebin(energies: NDArray[np.float32], source: Mesh, target: Mesh) -> NDArray[np.float32]:
@@ -192,7 +187,7 @@ def _overlap_1d(
 
 def _subcells(
     kind: Kind, a: tuple[float, ...], b: tuple[float, ...]
-) -> tuple[NDArray[np.float64], ...]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Centres of equal-area sub-cells: slow, fast, share of the cell, index of the cell."""
     step_a = (np.arange(_SPLIT_A) + 0.5) / _SPLIT_A
     step_b = (np.arange(_SPLIT_B) + 0.5) / _SPLIT_B

@@ -1,0 +1,87 @@
+"""Publish a version folder: gate, hash, upload what is missing, commit once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.card import CARD_FILE, Card, read_card
+from catalog.errors import CheckFailed
+from catalog.gate import check_folder
+from catalog.index import Index
+from catalog.index.rows import row_of
+from catalog.stores import Committed, Store
+from catalog.testvectors import INPUTS_FILE, MODEL_FILE, OUTPUTS_FILE, write_test_vectors
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What `publish` did; `new` is False when this very version was already there."""
+
+    version: Committed
+    card: Card
+    new: bool
+
+
+def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say) -> Published:
+    """Publish a version folder to a store and index it.
+
+    Nothing is sent before every check passed, and nothing is visible before the one commit.
+    Killed anywhere, it can be run again and resumes. Test vectors are added to the folder if it
+    has none.
+
+    Raises
+    ------
+    CheckFailed, StoreError, NotAuthorised
+    """
+    add_test_vectors(folder, say)
+    say(f"checking {folder}")
+    checked = check_folder(folder)
+    name, manifest = checked.card.name, checked.manifest
+    before = {version.digest for version in store.versions(name)}
+    if manifest.digest not in before:
+        for entry in store.missing(name, manifest):
+            say(f"uploading {entry.path} ({entry.size:,} bytes)")
+            with (folder / entry.path).open("rb") as source:
+                store.upload(name, manifest, entry, source)
+    version = store.commit(name, manifest, checked.card.summary, tags_of(checked.card))
+    index.put(row_of(store_name, version, checked.card))
+    return Published(version, checked.card, manifest.digest not in before)
+
+
+def add_test_vectors(folder: Path, say: Say) -> None:
+    """Write test vectors into a folder that has a readable card and model but none of them."""
+    present = [(folder / name).exists() for name in (INPUTS_FILE, OUTPUTS_FILE)]
+    if any(present) or not (folder / MODEL_FILE).is_file() or not (folder / CARD_FILE).is_file():
+        return
+    try:
+        card = read_card(folder)
+        from catalog.gate import check_onnx
+
+        if check_onnx(folder / MODEL_FILE, card):
+            return  # the gate will say why
+    except CheckFailed:
+        return
+    say(f"writing test vectors into {folder}")
+    write_test_vectors(folder, card)
+
+
+def tags_of(card: Card) -> dict[str, str]:
+    """Short strings for people who look with the store's own tools."""
+    domain = card.domain
+    tags = {
+        "task": card.task,
+        "family": card.family or "",
+        "detector": domain.detector.name,
+        "detector_type": domain.detector.type,
+        "particles": " ".join(str(pdg) for pdg in domain.particles),
+        "licence": card.licence,
+    }
+    if domain.energy_gev:
+        tags["energy_gev"] = f"{domain.energy_gev[0]:g}..{domain.energy_gev[1]:g}"
+    if card.lineage:
+        tags["parent"] = card.lineage.parent_ref
+    return {key: value for key, value in tags.items() if value}

@@ -1,0 +1,209 @@
+"""Pull a version: resolve, fetch only what is absent, verify, materialise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.card import Card, read_card
+from catalog.errors import BadFile, CatalogError, CheckFailed, NotFound
+from catalog.gate import check_onnx
+from catalog.index import Index, open_index
+from catalog.manifest import (
+    MANIFEST_FILE,
+    Entry,
+    Manifest,
+    build_manifest,
+    copy_verified,
+    parse_manifest,
+)
+from catalog.refs import parse_ref
+from catalog.settings import Settings, load_settings
+from catalog.stores import Committed, Store, open_store
+from catalog.testvectors import MODEL_FILE
+
+_MAX_VERSION_BYTES = 100_000_000_000
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A verified version on this machine. Do not write into `folder`: it is the cache."""
+
+    name: str
+    version: int
+    digest: str
+    folder: Path
+    card: Card
+
+    @property
+    def ref(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+def pull(ref: str, settings: Settings | None = None) -> Pulled:
+    """Pull a version into the cache and return where it is.
+
+    Raises
+    ------
+    NotFound, DigestMismatch, StoreError, CheckFailed
+    """
+    settings = settings or load_settings()
+    with open_index(settings.home) as index:
+        version = resolve(ref, index, settings.store)
+    return fetch(version, settings)
+
+
+def resolve(ref: str, index: Index, store: str) -> Committed:
+    """The version that a reference means in the configured store: the newest if it names none.
+
+    Raises
+    ------
+    NotFound
+        With the nearest names.
+    """
+    wanted = parse_ref(ref)
+    rows = index.lookup(
+        wanted.name, store=wanted.store or store, version=wanted.version, digest=wanted.digest
+    )
+    if rows:
+        return Committed(rows[0].name, rows[0].version, rows[0].digest)
+    names = index.names()
+    if wanted.name in names:
+        raise NotFound(
+            f"{wanted.name!r} has no version {ref.partition('@')[2]!r}",
+            f"see its versions: catalog show {wanted.name}",
+        )
+    import difflib
+
+    close = difflib.get_close_matches(wanted.name, names, 3, 0.5)
+    raise NotFound(
+        f"no model {wanted.name!r} in the index"
+        + (f"; close: {', '.join(close)}" if close else ""),
+        "list all: catalog search    (published elsewhere? refresh the index: catalog sync)",
+    )
+
+
+def fetch(version: Committed, settings: Settings) -> Pulled:
+    """Fetch a resolved version; an intact copy in the cache is used without asking the store."""
+    if not version.digest:
+        raise CheckFailed(
+            f"{version.name}@{version.version}",
+            ["it was registered by other means: it has no manifest to verify it by"],
+            "publish it with a card: catalog publish FOLDER",
+        )
+    folder = settings.cache / "versions" / version.digest.removeprefix("sha256:")
+    if not _intact(folder, version.digest):
+        shutil.rmtree(folder, ignore_errors=True)
+        store = open_store(settings.store)
+        manifest = read_manifest(store, version)
+        materialise(manifest, store, version, settings.cache, folder)
+    card = read_card(folder)
+    problems = check_onnx(folder / MODEL_FILE, card)
+    if problems:
+        raise CheckFailed(f"{version.name}@{version.version} as pulled", problems)
+    return Pulled(version.name, version.version, version.digest, folder, card)
+
+
+def read_manifest(store: Store, version: Committed) -> Manifest:
+    """The manifest of a version, checked against its digest.
+
+    Raises
+    ------
+    BadFile
+    """
+    where = f"{version.name}@{version.version}"
+    manifest = parse_manifest(store.manifest(version), where)
+    if manifest.digest != version.digest:
+        raise BadFile(
+            f"{where}: the store's manifest is {manifest.digest}, expected {version.digest}",
+            "somebody changed it: refresh with catalog sync, or publish the version again",
+        )
+    if manifest.size > _MAX_VERSION_BYTES:
+        raise BadFile(f"{where}: claims {manifest.size:,} bytes")
+    return manifest
+
+
+def materialise(
+    manifest: Manifest, store: Store, version: Committed, cache: Path, folder: Path
+) -> None:
+    """Fetch absent blobs and copy them into `folder`, which appears complete or not at all.
+
+    Files are copied, never linked: the ONNX checker refuses links, and a shared inode would let
+    one user's edit reach another.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temp = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".pull-"))
+    try:
+        for entry in manifest.entries:
+            blob = fetch_blob(entry, store, version, cache)
+            target = temp / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with blob.open("rb") as source, target.open("wb") as sink:
+                copy_verified(source, sink, entry)
+        (temp / MANIFEST_FILE).write_bytes(manifest.to_bytes())
+        try:
+            temp.rename(folder)
+        except OSError:  # another process was first, with the same bytes
+            if not _intact(folder, manifest.digest):
+                raise
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> Path:
+    """The verified bytes of one file in the blob cache.
+
+    Unique temporary name, hash while streaming, atomic rename: no lock is needed, which shared
+    file systems only pretend to have.
+    """
+    name = entry.digest.removeprefix("sha256:")
+    blob = cache / "blobs" / name[:2] / name
+    if blob.is_file() and blob.stat().st_size == entry.size:
+        return blob
+    blob.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temp = tempfile.mkstemp(dir=blob.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as sink, store.open_file(version, entry) as source:
+            copy_verified(source, sink, entry)
+            sink.flush()
+            os.fsync(sink.fileno())
+        Path(temp).replace(blob)
+    finally:
+        Path(temp).unlink(missing_ok=True)
+    return blob
+
+
+def copy_out(pulled: Pulled, out: Path) -> Path:
+    """Copy a pulled version to a folder of the user's.
+
+    Raises
+    ------
+    CheckFailed
+        `out` exists and holds something else.
+    """
+    if out.exists() and any(out.iterdir()):
+        if _intact(out, pulled.digest):
+            return out
+        raise CheckFailed(
+            str(out), ["the folder exists and is not this version"], "choose another --out"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temp = Path(tempfile.mkdtemp(dir=out.parent, prefix=".pull-"))
+    try:
+        shutil.copytree(pulled.folder, temp, dirs_exist_ok=True)
+        temp.chmod(0o755)
+        temp.replace(out)
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+    return out
+
+
+def _intact(folder: Path, digest: str) -> bool:
+    try:
+        return folder.is_dir() and build_manifest(folder).digest == digest
+    except (CatalogError, OSError):
+        return False

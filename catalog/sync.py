@@ -1,0 +1,46 @@
+"""Rebuild the index from a store: the store is the truth, the index only a cache."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from catalog.card import CARD_FILE, MAX_CARD, Card, parse_card
+from catalog.errors import BadFile, CatalogError
+from catalog.index import Index, Row
+from catalog.index.rows import row_of
+from catalog.manifest import copy_verified
+from catalog.pull import read_manifest
+from catalog.stores import Committed, Store
+
+
+def sync(store: Store, store_name: str, index: Index, say: Callable[[str], None]) -> int:
+    """Make the index hold what the store holds; returns the number of versions.
+
+    A version without a manifest of ours is listed as undocumented; one whose card cannot be read
+    is reported and listed the same way, never dropped.
+    """
+    rows = []
+    for version in store.versions():
+        row = Row(store_name, version.name, version.version, version.digest)
+        if version.digest:
+            try:
+                row = row_of(store_name, version, fetch_card(store, version))
+            except CatalogError as exc:
+                say(f"{version.name}@{version.version}: {exc.message}")
+        rows.append(row)
+    index.replace_store(store_name, rows)
+    return len(rows)
+
+
+def fetch_card(store: Store, version: Committed) -> Card:
+    """The card of one version, read from the store and checked against the manifest."""
+    where = f"{version.name}@{version.version}"
+    entries = {entry.path: entry for entry in read_manifest(store, version).entries}
+    entry = entries.get(CARD_FILE)
+    if entry is None or entry.size > MAX_CARD:
+        raise BadFile(f"{where}: has no card of a sensible size")
+    buffer = io.BytesIO()
+    with store.open_file(version, entry) as source:
+        copy_verified(source, buffer, entry)
+    return parse_card(buffer.getvalue().decode("utf-8", "replace"), where)
