@@ -14,12 +14,35 @@ from catalog.domain.base import Frozen
 _SCALE_ENERGY_MEV = 21.2052  # Es of multiple scattering, PDG "Passage of particles through matter"
 
 
+class Material(Frozen):
+    """Constants of one material; see materials.yaml for their sources."""
+
+    density: PositiveFloat
+    z: PositiveFloat
+    x0_cm: PositiveFloat
+    ec_mev: PositiveFloat
+    also: tuple[str, ...] = ()
+
+
 @lru_cache(maxsize=1)
-def materials() -> dict[str, dict[str, float]]:
-    """Material constants by name (see materials.yaml for units and sources)."""
+def materials() -> dict[str, Material]:
+    """Materials by name."""
     text = files("catalog.domain").joinpath("materials.yaml").read_text(encoding="utf-8")
-    table: dict[str, dict[str, float]] = yaml.safe_load(text)
-    return table
+    return {name: Material.model_validate(row) for name, row in yaml.safe_load(text).items()}
+
+
+def material_name(name: str) -> str:
+    """The catalog's name of a material that may be given by another one (G4_W is W).
+
+    Raises
+    ------
+    ValueError
+        Unknown material; lists the known ones.
+    """
+    for known, material in materials().items():
+        if name == known or name in material.also:
+            return known
+    raise ValueError(f"unknown material {name!r}; known: {', '.join(sorted(materials()))}")
 
 
 class Slab(Frozen):
@@ -32,9 +55,7 @@ class Slab(Frozen):
     @field_validator("material")
     @classmethod
     def _known_material(cls, name: str) -> str:
-        if name not in materials():
-            raise ValueError(f"unknown material {name!r}; known: {', '.join(sorted(materials()))}")
-        return name
+        return material_name(name)
 
 
 class Stack(Frozen):
@@ -64,7 +85,7 @@ class Detector(Frozen):
         """Names of the materials, thickest in radiation lengths first."""
         depth: dict[str, float] = {}
         for mm, material in self._slabs():
-            depth[material] = depth.get(material, 0.0) + mm / materials()[material]["x0_cm"]
+            depth[material] = depth.get(material, 0.0) + mm / materials()[material].x0_cm
         return tuple(sorted(depth, key=lambda name: -depth[name]))
 
     @cached_property
@@ -73,7 +94,7 @@ class Detector(Frozen):
         slabs = self._slabs()
         if not slabs:
             return None
-        radiation_lengths = sum(mm / (10 * materials()[name]["x0_cm"]) for mm, name in slabs)
+        radiation_lengths = sum(mm / (10 * materials()[name].x0_cm) for mm, name in slabs)
         return sum(mm for mm, _ in slabs) / radiation_lengths
 
     @cached_property
@@ -83,8 +104,7 @@ class Detector(Frozen):
         if not slabs:
             return None
         inverse = sum(
-            mm * materials()[name]["ec_mev"] / (10 * materials()[name]["x0_cm"])
-            for mm, name in slabs
+            mm * materials()[name].ec_mev / (10 * materials()[name].x0_cm) for mm, name in slabs
         )
         return _SCALE_ENERGY_MEV * sum(mm for mm, _ in slabs) / inverse
 

@@ -8,8 +8,10 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 UNITS = frozenset(
-    ["1", "eV", "keV", "MeV", "GeV", "TeV", "GeV/c", "um", "mm", "cm", "m", "ns", "s", "rad", "deg"]
-    + ["T", "e", "fC", "ADC", "MIP", "X0", "R_M", "lambda_I"]
+    (
+        *("1", "eV", "keV", "MeV", "GeV", "TeV", "GeV/c", "um", "mm", "cm", "m", "ns", "s"),
+        *("rad", "deg", "T", "e", "fC", "ADC", "MIP", "X0", "R_M", "lambda_I"),
+    )
 )
 
 

@@ -1,0 +1,164 @@
+"""Compare a generator with full simulation: metrics, their floor, and gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from catalog.card import Physics
+from catalog.errors import UsageError
+from catalog.generate import generate, open_session
+from catalog.physics.distances import (
+    Array,
+    classifier_auc,
+    frechet,
+    kernel_distance,
+    separation_mean,
+    w1_geomean,
+)
+from catalog.physics.observables import Observables, observe, observe_grid
+from catalog.pull import Pulled
+from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
+from catalog.testvectors import MODEL_FILE
+
+MIN_SHOWERS = 40
+
+METRICS: dict[str, Callable[[Array, Array], float]] = {
+    "w1_geomean": w1_geomean,
+    "separation_mean": separation_mean,
+    "fpd": frechet,
+    "kpd": kernel_distance,
+    "auc": classifier_auc,
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One physics requirement: |value| must not exceed limit."""
+
+    name: str
+    value: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value is within the limit."""
+        return abs(self.value) <= self.limit
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The result for one model on one target; `n` showers on each side of every comparison."""
+
+    ref: str
+    dataset: str
+    n: int
+    metrics: dict[str, float]
+    floor: dict[str, float]
+    gates: tuple[Gate, ...]
+    observables: dict[str, Observables]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(gate.passed for gate in self.gates)
+
+    def record(self) -> Physics:
+        """The entry for the model's card."""
+        return Physics(
+            dataset=self.dataset,
+            n=self.n,
+            metrics=_rounded(self.metrics),
+            floor=_rounded(self.floor),
+            passed=self.passed,
+        )
+
+
+def validate(pulled: Pulled, target: ShowerSet, seed: int = 0) -> Validation:
+    """Generate at the target's own conditions and compare.
+
+    Half of the target is the reference. The other half's conditions are given to the model, and
+    its showers give the floor, so that both comparisons are made at the same n against the same
+    reference.
+
+    Raises
+    ------
+    UsageError
+        Not a generator, or too few showers.
+    """
+    if len(target) < MIN_SHOWERS:
+        raise UsageError(
+            f"{target.source}: {len(target)} showers are too few to validate with",
+            f"give at least {MIN_SHOWERS}",
+        )
+    half = len(target) // 2
+    twin, reference = target.part(0, half), observe(target.part(half, 2 * half))
+    floor = observe(twin)
+    sample = sample_model(pulled, twin, twin.incident_gev, seed)
+    return Validation(
+        ref=pulled.ref,
+        dataset=target.source,
+        n=half,
+        metrics=measure(sample, reference),
+        floor=measure(floor, reference),
+        gates=gates(sample, reference),
+        observables={"full simulation": reference, pulled.ref: sample},
+    )
+
+
+def sample_model(
+    pulled: Pulled, target: ShowerSet, incident_gev: Array, seed: int = 0
+) -> Observables:
+    """Observables of a model's showers at given energies, in the units of the target.
+
+    A model of another detector is asked on its own mesh, in X0 and R_M; its visible energy is
+    compared as a share of full response, so the two known sampling fractions are exchanged.
+    """
+    shape = pulled.card.domain.shape
+    if pulled.card.task != "shower-generation" or shape is None:
+        raise UsageError(
+            f"{pulled.ref} is a {pulled.card.task} model and generates no showers",
+            "find generators: catalog search --task shower-generation",
+        )
+    session = open_session(pulled.folder / MODEL_FILE)
+    showers = generate(session, pulled.card, incident_gev, target.pdg, seed)
+    own = pulled.card.domain.detector
+    fraction = own.sampling_fraction or target.sampling_fraction()
+    x0, rm = target.scale()
+    flat = showers.reshape(len(showers), -1)
+    moved = rebin(flat, shape.shape().mesh(x0, rm), PHYSICS_SHAPE.mesh(x0, rm))
+    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, fraction)
+
+
+def measure(sample: Observables, reference: Observables) -> dict[str, float]:
+    """All metrics of one comparison."""
+    return {name: metric(sample.values, reference.values) for name, metric in METRICS.items()}
+
+
+def gates(sample: Observables, reference: Observables) -> tuple[Gate, ...]:
+    """First physics requirements: response, resolution, shower shape, overall agreement.
+
+    The limits are what a fast simulation is usually asked for; they are not calibrated yet.
+    """
+
+    def mean(which: Observables, name: str) -> float:
+        return float(which.values[:, which.names.index(name)].mean())
+
+    def spread(which: Observables) -> float:
+        response = which.values[:, which.names.index("response")]
+        return float(np.log(max(float(response.std()), 1e-9) / max(float(response.mean()), 1e-9)))
+
+    response = mean(sample, "response") / mean(reference, "response") - 1
+    return (
+        Gate("response_bias", response, 0.03),
+        Gate("log_resolution_ratio", spread(sample) - spread(reference), 0.4),
+        Gate("depth_shift_x0", mean(sample, "depth_mean") - mean(reference, "depth_mean"), 0.3),
+        Gate("radius_shift_rm", mean(sample, "radius_mean") - mean(reference, "radius_mean"), 0.05),
+        Gate("separation_mean", separation_mean(sample.values, reference.values), 0.10),
+    )
+
+
+def _rounded(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in metrics.items()}
