@@ -1,0 +1,108 @@
+"""Open MLflow quietly and safely: an own client, nothing global of the user's changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import StoreError
+from catalog_mlflow._edge import Edge, folder_error
+from catalog_mlflow._place import Place
+
+EXPERIMENT = "hep-model-catalog"
+_PROBE_SECONDS = (5, 8)  # to connect, to answer
+
+# Pickles: nothing is ever loaded here, and the switch stays off for whoever does later.
+_FORCED = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+# MLflow would retry seven times over four minutes, repeating creations too: Edge retries instead.
+_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+
+
+def connect(place: Place, edge: Edge) -> Any:
+    """Return an MlflowClient for the registry; an embedded one is created when absent.
+
+    Raises
+    ------
+    StoreError, NotAuthorised
+    """
+    _import_quietly()
+    from mlflow.tracking import MlflowClient
+
+    if place.database is None or place.artifacts is None:
+        edge.call(_probe, place.uri)
+    else:
+        try:
+            _create_database(place.database, place.artifacts)
+        except OSError as exc:
+            raise folder_error(exc, str(place.database.parent)) from exc
+    return edge.call(MlflowClient, tracking_uri=place.uri, registry_uri=place.uri)
+
+
+def credentials(uri: str) -> Any:
+    """What MLflow's own variables and files say about this server."""
+    from mlflow.utils.credentials import get_default_host_creds
+
+    return get_default_host_creds(uri)
+
+
+def request(uri: str, endpoint: str, method: str, **kwargs: Any) -> Any:
+    """One HTTP request with MLflow's credentials, never retried; any status is returned."""
+    from mlflow.utils.rest_utils import http_request
+
+    return http_request(
+        credentials(uri), endpoint, method, max_retries=0, retry_codes=(), raise_on_status=False,
+        **kwargs,
+    )  # fmt: skip
+
+
+def _import_quietly() -> None:
+    os.environ.update(_FORCED)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    first = "mlflow" not in sys.modules
+    import mlflow  # noqa: F401
+
+    if first and not os.environ.get("MLFLOW_LOGGING_LEVEL"):
+        # Ours to set: nobody else in this process had asked for MLflow. It would log each
+        # migration, and a traceback for an error that reaches the user as ours anyway.
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+
+
+def _probe(uri: str) -> None:
+    """Any answer will do: fail in seconds, not after the timeout that a long listing needs."""
+    request(uri, "/health", "GET", timeout=_PROBE_SECONDS)
+
+
+def _create_database(database: Path, artifacts: Path) -> None:
+    """Create the database complete or not at all, whoever else is doing the same.
+
+    MLflow runs dozens of migrations on an empty database; two processes at it break each other,
+    and locks are pretended on shared file systems. So each builds its own under a unique name,
+    and the first to link it into place wins.
+    """
+    if database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    temp = database.with_name(f".{uuid.uuid4().hex}.db")
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{temp.as_posix()}", artifacts.as_uri())
+        store.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
+        store.engine.dispose()
+        try:
+            os.link(temp, database)
+        except FileExistsError:
+            return
+        except OSError as exc:
+            if not database.exists():
+                raise StoreError(
+                    f"{database.parent}: this file system has no hard links",
+                    "set CATALOG_HOME to a folder on a local disk",
+                ) from exc
+    finally:
+        temp.unlink(missing_ok=True)

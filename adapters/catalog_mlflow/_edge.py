@@ -1,0 +1,119 @@
+"""The edge to MLflow: every foreign exception becomes one of ours, every retry is bounded."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from catalog.errors import CatalogError, NotAuthorised, NotFound, StoreError
+
+T = TypeVar("T")
+
+_RETRIES = 3
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
+_ALIVE = "is the server running, and is its address right? try: curl {}/health"
+
+
+class Transient(StoreError):
+    """The store failed in a way that another attempt may cure."""
+
+
+class Edge:
+    """Calls one registry and speaks for it in messages."""
+
+    def __init__(self, label: str, uri: str) -> None:
+        self._label = label
+        self._uri = uri
+        self._hint = _ALIVE.format(uri) if uri.startswith("http") else ""
+
+    def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call something idempotent; failures that may pass are retried for some seconds."""
+        for attempt in range(_RETRIES):
+            try:
+                return self.once(function, *args, **kwargs)
+            except Transient:
+                if attempt == _RETRIES - 1:
+                    raise
+            time.sleep((0.3 + random.random() * 0.3) * 3**attempt)  # noqa: S311
+        raise AssertionError  # pragma: no cover
+
+    def once(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        """Call something that must not be repeated blindly."""
+        with self.translated():
+            return function(*args, **kwargs)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what MLflow, requests or the file system raise into errors of the catalog."""
+        try:
+            yield
+        except CatalogError:
+            raise
+        except Exception as exc:
+            raise self.error(exc) from exc
+
+    def error(self, exc: Exception) -> CatalogError:
+        """The catalog's words for a foreign exception."""
+        if isinstance(exc, OSError) and exc.filename:
+            return folder_error(exc, str(exc.filename))
+        code = getattr(exc, "get_http_status_code", None)
+        status = int(code()) if code else 0
+        if getattr(exc, "error_code", "") in ("CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED"):
+            status = 401
+        text = str(getattr(exc, "message", exc)) or type(exc).__name__
+        if "out-of-date database schema" in text:
+            return StoreError(
+                f"{self._label} was written by another version of MLflow",
+                f"make a copy of it, then: mlflow db upgrade {self._uri}",
+            )
+        return self.refusal(status, text, unreachable=_unreachable(exc, text))
+
+    def refusal(self, status: int, text: str, unreachable: bool = False) -> CatalogError:
+        """The catalog's error for an HTTP status (0: none) and the store's own words."""
+        if unreachable:
+            return Transient(f"{self._label} does not answer: {_short(text)}", self._hint)
+        if status in (401, 403):
+            return NotAuthorised(
+                f"{self._label} refused who we are ({status})",
+                "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD; ask its administrator for the permission",
+            )
+        if status == 404:
+            return NotFound(f"{self._label}: {_short(text)}")
+        kind = Transient if status in _TRANSIENT else StoreError
+        return kind(f"{self._label} failed: {_short(text)}", self._hint)
+
+
+def folder_error(exc: OSError, folder: str) -> StoreError:
+    """The catalog's words for a disk that is full, read-only or not ours."""
+    return StoreError(
+        f"{folder}: {exc.strerror or exc}", "is the disk full? may you write there? try: df -h"
+    )
+
+
+def is_already_there(exc: CatalogError) -> bool:
+    """Whether MLflow refused to create something because it exists."""
+    return getattr(exc.__cause__, "error_code", "") == "RESOURCE_ALREADY_EXISTS"
+
+
+def _unreachable(exc: Exception, text: str) -> bool:
+    # MLflow wraps whatever `requests` raises into an exception with only a sentence; its own
+    # HTTP retries are off (see _client), so this is a connection that failed or a 5xx.
+    kinds = {base.__module__.partition(".")[0] for base in type(exc).__mro__}
+    wrapped = text.startswith("API request to ") and "failed with error code" not in text
+    return wrapped or not kinds.isdisjoint(("requests", "urllib3"))
+
+
+def _short(text: str) -> str:
+    """One line of the store's own words, without anybody's credentials."""
+    for name in _SECRETS:
+        secret = os.environ.get(name)
+        if secret:
+            text = text.replace(secret, "***")
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]}..."

@@ -1,0 +1,174 @@
+"""Model versions: list them, find one by its digest, create one exactly once."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.errors import CatalogError, NotFound, StoreError, UsageError
+from catalog.stores.protocol import Committed
+from catalog_mlflow._edge import Edge, Transient, is_already_there
+from catalog_mlflow._staging import MANIFEST_TAG
+
+_COMMIT_TAG = "catalog.commit"
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_PAGE = 1000
+_ATTEMPTS = 8
+_TEXT = 5000  # the narrowest column of MLflow's databases
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A model version about to be created."""
+
+    name: str
+    digest: str
+    source: str
+    run_id: str
+    summary: str
+    tags: dict[str, str]
+
+
+def list_versions(client: Any, edge: Edge, name: str | None = None) -> list[Committed]:
+    """Every visible version, by name and number.
+
+    Of two versions of one model with the same digest the lower number is the version; the other
+    is what a lost race left behind for a moment, or for good if its process was killed.
+    """
+    clause = None if name is None else f"name = {_quoted(name)}"
+    rows = _search(client, edge, clause)
+    found = [Committed(row.name, int(row.version), _digest(row)) for row in rows]
+    seen: set[tuple[str, str]] = set()
+    visible = []
+    for version in sorted(found, key=lambda version: (version.name, version.version)):
+        key = (version.name, version.digest)
+        if version.digest and key in seen:
+            continue
+        seen.add(key)
+        visible.append(version)
+    return visible
+
+
+def find_version(client: Any, edge: Edge, name: str, digest: str) -> Committed | None:
+    """The version of this model with this digest: the lowest, should there be several."""
+    clause = f"name = {_quoted(name)} AND tags.`{MANIFEST_TAG}` = '{digest}'"
+    numbers = [int(row.version) for row in _search(client, edge, clause)]
+    return Committed(name, min(numbers), digest) if numbers else None
+
+
+def locate(client: Any, edge: Edge, version: Committed) -> tuple[str, str]:
+    """The run and the artifact address of a version.
+
+    Raises
+    ------
+    NotFound
+    """
+    number = str(version.version)
+    try:
+        row = edge.call(client.get_model_version, version.name, number)
+        uri = edge.call(client.get_model_version_download_uri, version.name, number)
+    except NotFound as exc:
+        raise NotFound(
+            f"no version {version.name}@{number} in this store", f"catalog show {version.name}"
+        ) from exc
+    return str(row.run_id or ""), str(uri)
+
+
+def create_version(client: Any, edge: Edge, draft: Draft) -> Committed:
+    """Create the version with the next number; of several processes at it, one wins."""
+    _create_model(client, edge, draft.name)
+    nonce = uuid.uuid4().hex
+    _create(client, edge, draft, nonce)
+    return _settle(client, edge, draft, nonce)
+
+
+def _create_model(client: Any, edge: Edge, name: str) -> None:
+    try:
+        edge.once(client.create_registered_model, name)
+    except CatalogError as exc:
+        if not is_already_there(exc):
+            raise
+
+
+def _create(client: Any, edge: Edge, draft: Draft, nonce: str) -> None:
+    """Create it, again and again: MLflow gives up after three lost races for a number."""
+    tags = {key: _cut(value) for key, value in draft.tags.items()}
+    tags |= {MANIFEST_TAG: draft.digest, _COMMIT_TAG: nonce}
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            edge.once(
+                client.create_model_version,
+                draft.name,
+                draft.source,
+                run_id=draft.run_id,
+                tags=tags,
+                description=_cut(draft.summary),
+                await_creation_for=0,
+            )
+        except Transient:
+            # Perhaps it was created and only the answer was lost.
+            if find_version(client, edge, draft.name, draft.digest):
+                return
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(random.random() * 0.05 * 2**attempt)  # noqa: S311
+        else:
+            return
+
+
+def _settle(client: Any, edge: Edge, draft: Draft, nonce: str) -> Committed:
+    """The winner; if another process was first, take back what this one created."""
+    clause = f"name = {_quoted(draft.name)} AND tags.`{MANIFEST_TAG}` = '{draft.digest}'"
+    rows = sorted(_search(client, edge, clause), key=lambda row: int(row.version))
+    if not rows:
+        raise StoreError(f"{draft.name}: the version vanished right after its creation")
+    for row in rows[1:]:
+        if row.tags.get(_COMMIT_TAG) == nonce:
+            _take_back(client, edge, draft.name, str(row.version), nonce)
+    return Committed(draft.name, int(rows[0].version), draft.digest)
+
+
+def _take_back(client: Any, edge: Edge, name: str, number: str, nonce: str) -> None:
+    """Delete a duplicate that this process has just created, and surely no other version.
+
+    Only its creator deletes a duplicate: were others to help, the second deletion could hit a
+    new version that got the number meanwhile. One that stays is hidden by `list_versions`.
+    """
+    try:
+        row = edge.call(client.get_model_version, name, number)
+        if row.tags.get(_COMMIT_TAG) == nonce:
+            edge.once(client.delete_model_version, name, number)
+    except CatalogError:
+        return
+
+
+def _search(client: Any, edge: Edge, clause: str | None) -> list[Any]:
+    rows: list[Any] = []
+    token = None
+    while True:
+        page = edge.call(client.search_model_versions, clause, max_results=_PAGE, page_token=token)
+        rows.extend(page)
+        token = page.token
+        if not token:
+            return rows
+
+
+def _digest(row: Any) -> str:
+    digest = str(row.tags.get(MANIFEST_TAG, ""))
+    return digest if _DIGEST.fullmatch(digest) else ""
+
+
+def _quoted(name: str) -> str:
+    """A name as MLflow's filter language wants it; it knows no escapes."""
+    for quote in ("'", '"'):
+        if quote not in name:
+            return f"{quote}{name}{quote}"
+    raise UsageError(f"a model name cannot hold both kinds of quotes: {name[:100]!r}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 3]}..."

@@ -1,0 +1,161 @@
+"""The MLflow store: the six verbs of `catalog.stores.protocol` in terms of MLflow's."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
+from typing import Any, BinaryIO
+
+from catalog.errors import CatalogError, NotFound, StoreError
+from catalog.manifest import MANIFEST_FILE, MAX_MANIFEST, Entry, Manifest
+from catalog.stores.protocol import Committed
+from catalog_mlflow import _registry, _staging
+from catalog_mlflow._client import connect
+from catalog_mlflow._edge import Edge
+from catalog_mlflow._folder import BucketFolder, Folder, LocalFolder
+from catalog_mlflow._http_folder import HttpFolder, proxied_path
+from catalog_mlflow._lock import tidy_lock
+from catalog_mlflow._place import Place, parse_place
+
+_SUBFOLDER = "version"
+_RUN_ID = re.compile(r"^[0-9a-f]{32}$")
+_BUCKETS = ("s3://", "gs://", "wasbs://", "abfss://", "hdfs://", "r2://")
+
+
+def open_store(uri: str) -> MlflowStore:
+    """Open the registry that `uri` names; nothing is contacted before it is used."""
+    from catalog.settings import load_settings
+
+    return MlflowStore(parse_place(uri, load_settings().home))
+
+
+class MlflowStore:
+    """Versions in an MLflow registry. Safe for threads, and for processes side by side."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._edge = Edge(place.label, place.uri)
+        self._lock = threading.Lock()
+        self._runs: dict[tuple[str, str], str] = {}
+        self._folders: dict[Committed, Folder] = {}
+
+    def versions(self, name: str | None = None) -> Iterator[Committed]:
+        """Every visible version, by name and number; what others registered has no digest."""
+        return iter(_registry.list_versions(self._client, self._edge, name))
+
+    def manifest(self, version: Committed) -> bytes:
+        """The manifest's bytes as committed."""
+        if not version.digest:
+            raise NotFound(
+                f"{version.name}@{version.version} was registered by other means: it has no "
+                "manifest"
+            )
+        with self._folder(version).open(MANIFEST_FILE) as file:
+            return file.read(MAX_MANIFEST + 1)
+
+    def open_file(self, version: Committed, entry: Entry) -> AbstractContextManager[BinaryIO]:
+        """Open one file of a visible version for reading."""
+        return self._folder(version).open(entry.path)
+
+    def missing(self, name: str, manifest: Manifest) -> list[Entry]:
+        """The files not uploaded yet, or that have since vanished from a committed version."""
+        committed = self._committed(name, manifest)
+        if committed:
+            done = list(manifest.entries)
+            folder = self._folder(committed)
+        else:
+            run = self._run(name, manifest)
+            if run is None:
+                return list(manifest.entries)
+            done = [entry for entry in manifest.entries if _staging.is_done(run, entry)]
+            folder = self._run_folder(run)
+        sizes = folder.sizes([entry.path for entry in done])
+        return [e for e in manifest.entries if e not in done or sizes.get(e.path) != e.size]
+
+    def upload(self, name: str, manifest: Manifest, entry: Entry, source: BinaryIO) -> None:
+        """Upload one file to the version's run; for a committed version, repair it."""
+        committed = self._committed(name, manifest)
+        if committed:
+            self._folder(committed).put(entry, source)
+            return
+        with self._lock:  # threads that begin at once share one run
+            run = self._run(name, manifest)
+            if run is None:
+                run = _staging.create_run(self._client, self._edge, name, manifest)
+                self._runs[name, manifest.digest] = run.info.run_id
+        self._run_folder(run).put(entry, source)
+        _staging.mark_done(self._client, self._edge, run, entry)
+
+    def commit(
+        self, name: str, manifest: Manifest, summary: str, tags: dict[str, str]
+    ) -> Committed:
+        """Create the model version: the one step that makes it visible."""
+        absent = self.missing(name, manifest)
+        if absent:
+            raise StoreError(
+                f"{name}: {absent[0].path} was never uploaded", "publish again: it resumes"
+            )
+        with tidy_lock(self._place.database and self._place.database.with_suffix(".lock")):
+            committed = self._committed(name, manifest)
+            if committed:
+                return committed
+            run = self._run(name, manifest)
+            if run is None:  # no files at all: a manifest of nothing
+                raise StoreError(f"{name}: nothing was uploaded", "publish a folder with files")
+            document = manifest.to_bytes()
+            entry = Entry(MANIFEST_FILE, len(document), manifest.digest)
+            self._run_folder(run).put(entry, io.BytesIO(document))
+            source = f"{run.info.artifact_uri}/{_SUBFOLDER}"
+            draft = _registry.Draft(name, manifest.digest, source, run.info.run_id, summary, tags)
+            committed = _registry.create_version(self._client, self._edge, draft)
+        with suppress(CatalogError):  # only how the run looks in `mlflow ui`
+            self._edge.call(self._client.set_terminated, run.info.run_id)
+        return committed
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(self._place, self._edge)
+
+    def _committed(self, name: str, manifest: Manifest) -> Committed | None:
+        return _registry.find_version(self._client, self._edge, name, manifest.digest)
+
+    def _run(self, name: str, manifest: Manifest) -> Any | None:
+        """The run this store uploads to: once chosen it stays, whatever other processes begin."""
+        key = (name, manifest.digest)
+        if key in self._runs:
+            return self._edge.call(self._client.get_run, self._runs[key])
+        run = _staging.find_run(self._client, self._edge, name, manifest)
+        if run is not None:
+            self._runs[key] = run.info.run_id
+        return run
+
+    def _run_folder(self, run: Any) -> Folder:
+        return self._open_folder(run.info.run_id, f"{run.info.artifact_uri}/{_SUBFOLDER}")
+
+    def _folder(self, version: Committed) -> Folder:
+        folder = self._folders.get(version)
+        if folder is None:
+            run_id, uri = _registry.locate(self._client, self._edge, version)
+            folder = self._folders[version] = self._open_folder(run_id, uri)
+        return folder
+
+    def _open_folder(self, run_id: str, uri: str) -> Folder:
+        """The folder that a registry names; it may name only places of a kind we know."""
+        if self._place.artifacts is not None:
+            # Not the address in the database: a registry may be moved or copied as a whole.
+            if not _RUN_ID.fullmatch(run_id):
+                raise NotFound(f"no files in this registry's folder belong to run {run_id[:40]!r}")
+            return LocalFolder(self._place.artifacts / run_id / "artifacts" / _SUBFOLDER)
+        path = proxied_path(self._place.uri, uri)
+        if path is not None:
+            return HttpFolder(self._place.uri, path, self._edge)
+        if uri.startswith(_BUCKETS):
+            return BucketFolder(uri, self._edge)
+        raise StoreError(
+            f"{self._place.label} keeps its artifacts in its own file system",
+            "ask its administrator to start it with --serve-artifacts",
+        )

@@ -1,0 +1,242 @@
+"""What every store promises. A store passes by inheriting StoreConformance with a `store`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pytest
+
+from catalog.errors import CatalogError, DigestMismatch, NotFound, StoreError
+from catalog.manifest import Entry, Manifest, parse_manifest
+from catalog.stores.protocol import Committed, Store
+
+FILES = {
+    "card.yaml": b"name: shower\n",
+    "empty.bin": b"",
+    "model.onnx": bytes(range(256)) * 5000,
+    "plots/energy response.txt".replace(" ", "_"): b"a plot",
+}
+
+
+def manifest_of(files: dict[str, bytes]) -> Manifest:
+    entries = [
+        Entry(path, len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
+        for path, data in sorted(files.items())
+    ]
+    return Manifest(tuple(entries))
+
+
+def numbered(number: int) -> dict[str, bytes]:
+    return FILES | {"card.yaml": b"seed: %d\n" % number}
+
+
+def upload_all(store: Store, name: str, files: dict[str, bytes]) -> Manifest:
+    manifest = manifest_of(files)
+    for entry in store.missing(name, manifest):
+        store.upload(name, manifest, entry, io.BytesIO(files[entry.path]))
+    return manifest
+
+
+def publish(store: Store, name: str, files: dict[str, bytes]) -> Committed:
+    manifest = upload_all(store, name, files)
+    return store.commit(name, manifest, "a fast shower model", {"task": "shower"})
+
+
+def read_file(store: Store, version: Committed, entry: Entry) -> bytes:
+    with store.open_file(version, entry) as file:
+        return file.read()
+
+
+class KilledError(Exception):
+    """The process dies here."""
+
+
+class DyingSource(io.RawIOBase):
+    """A file whose process is killed half-way."""
+
+    def __init__(self, data: bytes) -> None:
+        self._half = io.BytesIO(data[: len(data) // 2])
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._half.read(size)
+        if not data:
+            raise KilledError
+        return data
+
+
+def in_threads(jobs: list) -> list:
+    results: list = [None] * len(jobs)
+
+    def work(number: int) -> None:
+        try:
+            results[number] = jobs[number]()
+        except Exception as exc:
+            results[number] = exc
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+class StoreConformance:
+    """Inherit, and give a fixture `store` (empty, or with other models in it) and `name`."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def name(self) -> str:
+        return "shower"
+
+    def test_an_empty_store_has_no_versions(self, store: Store, name: str) -> None:
+        assert list(store.versions(name)) == []
+
+    def test_what_was_published_is_what_is_read(self, store: Store, name: str) -> None:
+        version = publish(store, name, FILES)
+        manifest = parse_manifest(store.manifest(version), "store")
+        assert manifest == manifest_of(FILES)
+        assert version == Committed(name, 1, manifest.digest)
+        assert {e.path: read_file(store, version, e) for e in manifest.entries} == FILES
+
+    def test_a_file_can_be_read_in_pieces(self, store: Store, name: str) -> None:
+        version = publish(store, name, FILES)
+        entry = next(e for e in manifest_of(FILES).entries if e.path == "model.onnx")
+        with store.open_file(version, entry) as file:
+            pieces = iter(lambda: file.read(70_001), b"")
+            assert b"".join(pieces) == FILES["model.onnx"]
+
+    def test_a_version_is_invisible_until_commit(self, store: Store, name: str) -> None:
+        manifest = upload_all(store, name, FILES)
+        assert list(store.versions(name)) == []
+        assert all(version.name != name for version in store.versions())
+        with pytest.raises(NotFound):
+            store.manifest(Committed(name, 1, manifest.digest))
+        store.commit(name, manifest, "summary", {})
+        assert [version.version for version in store.versions(name)] == [1]
+
+    def test_same_manifest_twice_is_one_version(self, store: Store, name: str) -> None:
+        first = publish(store, name, FILES)
+        publish(store, name, numbered(2))
+        assert publish(store, name, FILES) == first
+        assert [version.version for version in store.versions(name)] == [1, 2]
+
+    def test_same_manifest_under_two_names_is_two_versions(self, store: Store, name: str) -> None:
+        other = f"{name}-other"
+        assert publish(store, name, FILES).version == 1
+        assert publish(store, other, FILES).version == 1
+        assert [v.name for v in store.versions() if v.name in (name, other)] == [name, other]
+
+    def test_versions_are_dense_and_in_order(self, store: Store, name: str) -> None:
+        published = [publish(store, name, numbered(number)) for number in range(11)]
+        assert [version.version for version in published] == list(range(1, 12))
+        assert list(store.versions(name)) == published
+
+    def test_nothing_is_missing_after_upload(self, store: Store, name: str) -> None:
+        manifest = manifest_of(FILES)
+        assert store.missing(name, manifest) == list(manifest.entries)
+        upload_all(store, name, FILES)
+        assert store.missing(name, manifest) == []
+
+    def test_killed_upload_resumes_and_is_never_visible(self, store: Store, name: str) -> None:
+        manifest = manifest_of(FILES)
+        for entry in manifest.entries:
+            if entry.path != "model.onnx":
+                store.upload(name, manifest, entry, io.BytesIO(FILES[entry.path]))
+        torn = next(e for e in manifest.entries if e.path == "model.onnx")
+        with pytest.raises((KilledError, CatalogError)):
+            store.upload(name, manifest, torn, DyingSource(FILES[torn.path]))  # type: ignore[arg-type]
+        assert list(store.versions(name)) == []
+        assert torn in store.missing(name, manifest)
+        version = publish(store, name, FILES)
+        assert read_file(store, version, torn) == FILES[torn.path]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [lambda d: b"x" + d[1:], lambda d: d[:-1], lambda d: d + b"x", lambda d: b""],
+        ids=["flipped", "short", "long", "empty"],
+    )
+    def test_wrong_bytes_are_refused(self, store: Store, name: str, damage) -> None:
+        manifest = manifest_of(FILES)
+        entry = next(e for e in manifest.entries if e.path == "model.onnx")
+        with pytest.raises(DigestMismatch):
+            store.upload(name, manifest, entry, io.BytesIO(damage(FILES[entry.path])))
+        assert entry in store.missing(name, manifest)
+
+    def test_wrong_bytes_do_not_harm_what_is_committed(self, store: Store, name: str) -> None:
+        version = publish(store, name, FILES)
+        manifest = manifest_of(FILES)
+        entry = next(e for e in manifest.entries if e.path == "model.onnx")
+        for wrong in (b"x" * entry.size, b"short"):
+            with pytest.raises(DigestMismatch):
+                store.upload(name, manifest, entry, io.BytesIO(wrong))
+        assert read_file(store, version, entry) == FILES[entry.path]
+
+    def test_an_upload_may_be_repeated(self, store: Store, name: str) -> None:
+        manifest = upload_all(store, name, FILES)
+        for _ in range(2):
+            for entry in manifest.entries:
+                store.upload(name, manifest, entry, io.BytesIO(FILES[entry.path]))
+            version = store.commit(name, manifest, "", {})
+        assert version.version == 1
+
+    def test_commit_without_all_files_is_refused(self, store: Store, name: str) -> None:
+        manifest = manifest_of(FILES)
+        store.upload(name, manifest, manifest.entries[0], io.BytesIO(FILES["card.yaml"]))
+        with pytest.raises(StoreError, match=r"empty\.bin"):
+            store.commit(name, manifest, "", {})
+        assert list(store.versions(name)) == []
+
+    def test_long_summaries_and_tags_do_not_stop_a_commit(self, store: Store, name: str) -> None:
+        manifest = upload_all(store, name, FILES)
+        version = store.commit(name, manifest, "é" * 20_000, {"long": "ü" * 20_000})
+        assert version.version == 1
+
+    def test_an_unknown_version_is_not_found(self, store: Store, name: str) -> None:
+        publish(store, name, FILES)
+        entry = manifest_of(FILES).entries[0]
+        for ghost in (Committed(name, 2, ""), Committed(f"{name}-ghost", 1, "sha256:" + "0" * 64)):
+            with pytest.raises(NotFound):
+                store.manifest(ghost)
+            with pytest.raises(NotFound), store.open_file(ghost, entry):
+                pass
+
+    def test_a_file_that_is_not_there_is_not_found(self, store: Store, name: str) -> None:
+        version = publish(store, name, FILES)
+        ghost = Entry("ghost.bin", 3, "sha256:" + "0" * 64)
+        with pytest.raises(NotFound), store.open_file(version, ghost):
+            pass
+
+    def test_two_threads_publishing_the_same_make_one_version(
+        self, store: Store, name: str
+    ) -> None:
+        found = in_threads([lambda: publish(store, name, FILES)] * 3)
+        assert found == [Committed(name, 1, manifest_of(FILES).digest)] * 3
+        assert len(list(store.versions(name))) == 1
+
+    def test_threads_publishing_different_models_are_dense(self, store: Store, name: str) -> None:
+        jobs = [lambda n=n: publish(store, name, numbered(n)) for n in range(4)]
+        found = in_threads(jobs)
+        assert sorted(version.version for version in found) == [1, 2, 3, 4]
+        digests = {manifest_of(numbered(number)).digest for number in range(4)}
+        assert {version.digest for version in store.versions(name)} == digests
+
+
+class NamedSource:
+    """A source that is only readable forward: no seek, no name, no length."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file: BinaryIO = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)

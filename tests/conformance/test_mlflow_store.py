@@ -1,0 +1,33 @@
+"""MLflow passes everything that the store in memory passes: embedded, and behind a server."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from catalog.stores.protocol import Store
+from tests.conformance.store_suite import StoreConformance
+
+_serial = itertools.count()
+
+
+class MlflowConformance(StoreConformance):
+    @pytest.fixture
+    def name(self) -> str:
+        """A new name each time: one registry serves the whole run, opening one is slow."""
+        return f"shower{next(_serial)}"
+
+
+class TestEmbeddedMlflow(MlflowConformance):
+    @pytest.fixture
+    def store(self, embedded: Store) -> Store:
+        return embedded
+
+
+class TestServedMlflow(MlflowConformance):
+    pytestmark = pytest.mark.slow
+
+    @pytest.fixture
+    def store(self, served: Store) -> Store:
+        return served

@@ -1,0 +1,43 @@
+"""Fixtures for every folder: an embedded MLflow registry and a real MLflow server, once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from catalog.stores import Store
+
+pytest.register_assert_rewrite("tests.conformance.store_suite")
+
+
+@pytest.fixture(scope="session")
+def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("catalog home")
+
+
+@pytest.fixture(scope="session")
+def embedded(embedded_home: Path) -> Store:
+    pytest.importorskip("mlflow")
+    from catalog_mlflow import MlflowStore
+    from catalog_mlflow._place import parse_place
+
+    return MlflowStore(parse_place("mlflow", embedded_home))
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that runs until the tests end; about 10 s to start."""
+    pytest.importorskip("mlflow")
+    from tests.adapters.mlflow_server import running_server
+
+    with running_server(tmp_path_factory.mktemp("mlflow server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def served(mlflow_server: str) -> Store:
+    from catalog_mlflow import open_store
+
+    return open_store(f"mlflow+{mlflow_server}")
