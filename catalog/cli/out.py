@@ -1,0 +1,62 @@
+"""The one sink: data to stdout, words to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+def emit(value: Any, as_json: bool, human: Callable[[], str]) -> None:
+    """Print data: JSON if asked for, else what `human` writes."""
+    text = json.dumps(value, indent=2, allow_nan=False) if as_json else human()
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `catalog search | head` is no failure
+        sys.stderr.close()
+
+
+def say(message: str) -> None:
+    """Tell the user something that is not data."""
+    typer.echo(message, err=True)
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """A progress line: rewritten in place on a terminal, ten plain lines elsewhere."""
+    terminal = sys.stderr.isatty()
+    last = [-1]
+
+    def show(done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if terminal:
+            bar = "#" * (3 * tenth)
+            sys.stderr.write(
+                f"\r{what} [{bar:<30}] {done}/{total}" + ("\n" if done >= total else "")
+            )
+            sys.stderr.flush()
+        elif tenth != last[0]:
+            say(f"{what} {done}/{total}")
+        last[0] = tenth
+
+    return show
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns."""
+    widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with that many significant digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"

@@ -1,0 +1,56 @@
+"""The verbs, their help lines, and where each one's body is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from catalog.errors import MissingExtra
+
+
+class Verb(NamedTuple):
+    """`module` is imported only when the verb is asked for; None: an entry point provides it."""
+
+    help: str
+    module: str | None
+
+
+VERBS = {
+    "search": Verb("Find models by detector, particle, energy, task, text.", "catalog.cli.search"),
+    "show": Verb("Show everything the catalog knows about a model.", "catalog.cli.show"),
+    "publish": Verb("Check a version folder and publish it.", "catalog.cli.publish"),
+    "pull": Verb("Fetch a version, verify it, print where it is.", "catalog.cli.pull"),
+    "recommend": Verb("Which model to adapt to your showers, or none.", "catalog.cli.recommend"),
+    "adapt": Verb("Adapt a model to your showers.", "catalog.cli.adapt"),
+    "validate": Verb("Compare a model with full simulation.", "catalog.cli.validate"),
+    "serve": Verb("Serve models over the Open Inference Protocol.", None),
+    "sync": Verb("Rebuild the index from the store.", "catalog.cli.sync"),
+    "runs": Verb("List recorded adaptations.", "catalog.cli.runs"),
+    "detectors": Verb("List known detectors, or describe one.", "catalog.cli.detectors"),
+    "bench": Verb("Run a benchmark of a source checkout.", "catalog.cli.bench"),
+    "demo": Verb("The whole story on full-simulation showers.", None),
+}
+
+
+def load(name: str) -> Callable[..., Any]:
+    """Import the body of a verb.
+
+    Raises
+    ------
+    MissingExtra
+        The part of the distribution that provides it is not installed.
+    """
+    module = VERBS[name].module
+    if module is not None:
+        body: Callable[..., Any] = import_module(module).run
+        return body
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="catalog.commands", name=name):
+        try:
+            found: Callable[..., Any] = entry.load()
+        except ImportError as exc:
+            raise MissingExtra(name, f"catalog {name}") from exc
+        return found
+    raise MissingExtra(name, f"catalog {name}")
