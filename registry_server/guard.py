@@ -1,0 +1,104 @@
+"""The outermost layer of every request: host check, request id, log line, last-resort 500."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registry_server.errors import quoted, refusal
+
+_log = logging.getLogger(__name__)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound to
+
+
+class Hosts:
+    """The names under which this server may be addressed.
+
+    A page in a browser can point its own domain name at 127.0.0.1 (DNS rebinding); the Host
+    header then holds that name. An IP address in it cannot be such a trick, so a server that
+    listens everywhere accepts every address, but only names it was told.
+    """
+
+    def __init__(self, listen: str, also: Iterable[str] = ()) -> None:
+        self._everywhere = listen in _EVERYWHERE
+        own = {socket.gethostname()} if self._everywhere else {listen}
+        self._names = _LOOPBACK | {name.lower() for name in (*own, *also)}
+
+    def allows(self, header: str) -> bool:
+        """Whether a Host header names this server."""
+        host = header.strip().lower()
+        if host.startswith("["):
+            host = host[1:].partition("]")[0]
+        elif host.count(":") == 1:
+            host = host.partition(":")[0]
+        if host in self._names:
+            return True
+        return self._everywhere and _is_address(host)
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens inside, the answer has the one error shape."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identity = secrets.token_hex(8)
+        started = time.perf_counter()
+        status = 0
+
+        async def tagged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = identity
+                headers["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        scope.setdefault("state", {})["request_id"] = identity
+        try:
+            await self._answer(scope, receive, tagged)
+        except Exception:  # noqa: BLE001  the server's own boundary: nothing may leak past it
+            _log.exception("request %s", identity)
+            if not status:
+                text = f"internal error, request {identity}"
+                response = refusal(500, text, "the server's log has the details")
+                await response(scope, receive, tagged)
+        milliseconds = (time.perf_counter() - started) * 1e3
+        # The path is a client's text: quoted, so that it cannot fake a line of the log.
+        path = quoted(scope["path"])
+        _log.info("%s %s %s %d %.1f ms", identity, scope["method"], path, status, milliseconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "")
+        if self._hosts.allows(host):
+            await self._app(scope, receive, send)
+            return
+        response = refusal(
+            400,
+            f"this server does not answer to the host name {quoted(host)}",
+            "start it with --host or --allow-host to add a name",
+        )
+        await response(scope, receive, send)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

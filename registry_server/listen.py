@@ -1,0 +1,96 @@
+"""Running the application on a socket, for the command and in the background."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from catalog.errors import CatalogError, UsageError
+from registry_server.errors import error_body
+
+_GRACE_SECONDS = 10
+
+
+class _Http(H11Protocol):
+    """uvicorn's HTTP/1.1, with our error shape for bytes that are not HTTP."""
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = error_body("the request is not valid HTTP/1.1")
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode("ascii")),
+                (b"connection", b"close"),
+            ]
+            for event in (
+                h11.Response(status_code=400, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it listens."""
+
+    def __init__(self, app: ASGIApp, listening: Callable[[], None] = lambda: None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Http,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port; 0 takes a free one.
+
+    Raises
+    ------
+    UsageError
+        If the host is no address of this machine.
+    CatalogError
+        If the port is taken or forbidden.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as exc:
+        raise UsageError(f"--host {host}: no such address", "try --host 127.0.0.1") from exc
+    family, kind, number, _, address = found[0]
+    taken = socket.socket(family, kind, number)
+    try:
+        # A port that a stopped server just left is free, although the kernel still remembers it.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+    except OSError as exc:
+        taken.close()
+        raise CatalogError(
+            f"cannot listen on {host} port {port}: {exc.strerror}",
+            "take any free port with --port 0",
+        ) from exc
+    return taken
+
+
+def address_of(taken: socket.socket) -> str:
+    """`http://host:port` of a socket."""
+    host, port = taken.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,31 @@
+"""A server with tight limits that runs for all tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_models import MODELS, Version
+
+from registry_server.background import serving
+from registry_server.tensors import Limits
+
+LIMITS = Limits(
+    body=1 << 20, json=1 << 19, json_elements=4096, waiting=1 << 24, rows=64, elements=1 << 18
+)
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Version]:
+    root = tmp_path_factory.mktemp("models")
+    found = {}
+    for i, (ref, build) in enumerate(MODELS.items()):
+        folder = root / ref.replace("@", "-")
+        build(folder)
+        name, _, number = ref.partition("@")
+        found[ref] = Version(name, int(number), f"sha256:{i:064x}", folder)
+    return found
+
+
+@pytest.fixture(scope="session")
+def url(versions: dict[str, Version]):
+    with serving(versions.__getitem__, list(versions), limits=LIMITS, threads=2) as url:
+        yield url
