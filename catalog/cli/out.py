@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -45,18 +45,3 @@ def progress(what: str) -> Callable[[int, int], None]:
         last[0] = tenth
 
     return show
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns."""
-    widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
-    lines = [
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join(lines)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with that many significant digits; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}g}"

@@ -11,6 +11,7 @@ from catalog.errors import NotFound
 from catalog.index import Query, Row, open_index
 from catalog.index.query import parse_energy, parse_particle, particle_name
 from catalog.settings import load_settings
+from catalog.text import table
 
 
 def run(
@@ -65,4 +66,4 @@ def human(rows: list[Row]) -> str:
         for row in rows
     ]  # fmt: skip
     head = ("REF", "TASK", "FAMILY", "DETECTOR", "PARTICLES", "GEV", "VALIDATED")
-    return out.table(head, lines)
+    return table(head, lines)

@@ -1,0 +1,1 @@
+"""What measures speed and prediction quality. Run with `catalog bench NAME`."""
