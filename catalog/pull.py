@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.card import Card, read_card
-from catalog.errors import BadFile, CatalogError, CheckFailed, NotFound
+from catalog.errors import BadFile, CatalogError, CheckFailed, DigestMismatch, NotFound
 from catalog.gate import check_onnx
 from catalog.index import Index, open_index
 from catalog.manifest import (
@@ -87,8 +87,11 @@ def resolve(ref: str, index: Index, store: str) -> Committed:
     )
 
 
-def fetch(version: Committed, settings: Settings) -> Pulled:
-    """Fetch a resolved version; an intact copy in the cache is used without asking the store."""
+def fetch(version: Committed, settings: Settings, store: Store | None = None) -> Pulled:
+    """Fetch a resolved version; an intact copy in the cache is used without asking the store.
+
+    The store is `settings.store`, opened when it is needed, unless one is given.
+    """
     if not version.digest:
         raise CheckFailed(
             f"{version.name}@{version.version}",
@@ -98,7 +101,7 @@ def fetch(version: Committed, settings: Settings) -> Pulled:
     folder = settings.cache / "versions" / version.digest.removeprefix("sha256:")
     if not _intact(folder, version.digest):
         shutil.rmtree(folder, ignore_errors=True)
-        store = open_store(settings.store)
+        store = store or open_store(settings.store)
         manifest = read_manifest(store, version)
         materialise(manifest, store, version, settings.cache, folder)
     card = read_card(folder)
@@ -139,11 +142,14 @@ def materialise(
     temp = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".pull-"))
     try:
         for entry in manifest.entries:
-            blob = fetch_blob(entry, store, version, cache)
             target = temp / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            with blob.open("rb") as source, target.open("wb") as sink:
-                copy_verified(source, sink, entry)
+            blob = fetch_blob(entry, store, version, cache)
+            try:
+                copy_entry(blob, target, entry)
+            except DigestMismatch:  # the cached blob rotted: fetch it again, once
+                blob.unlink(missing_ok=True)
+                copy_entry(fetch_blob(entry, store, version, cache), target, entry)
         (temp / MANIFEST_FILE).write_bytes(manifest.to_bytes())
         try:
             temp.rename(folder)
@@ -152,6 +158,12 @@ def materialise(
                 raise
     finally:
         shutil.rmtree(temp, ignore_errors=True)
+
+
+def copy_entry(blob: Path, target: Path, entry: Entry) -> None:
+    """Copy a cached blob, verifying it on the way."""
+    with blob.open("rb") as source, target.open("wb") as sink:
+        copy_verified(source, sink, entry)
 
 
 def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> Path:

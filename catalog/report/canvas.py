@@ -1,0 +1,132 @@
+"""One look for all plots, and SVG text out of matplotlib.
+
+matplotlib is the extra 'plot' and is imported on first use. The user's matplotlibrc is set aside
+and all ids are salted with a constant, so the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, NamedTuple
+
+from catalog.errors import MissingExtra
+
+WIDTH = 5.2  # inches: two plots fit side by side on a desk, and one is readable on a phone
+_LABEL_LENGTH = 46
+_LOCK = Lock()  # matplotlib's settings are global to the process
+_STYLE: dict[str, object] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "axes.linewidth": 0.9,
+    "lines.linewidth": 1.5,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "hep-model-catalog",
+}
+
+
+class Look(NamedTuple):
+    """Colour, marker and dash of one label; they differ in print without colour too."""
+
+    colour: str
+    marker: str
+    dash: str
+
+
+REFERENCE = Look("#000000", "", "-")
+# Okabe and Ito's colours, which most colour-blind readers can tell apart; yellow is left out.
+_LOOKS = (
+    Look("#D55E00", "o", "-"),
+    Look("#0072B2", "s", "--"),
+    Look("#009E73", "^", "-."),
+    Look("#CC79A7", "D", ":"),
+    Look("#E69F00", "v", "-"),
+    Look("#56B4E9", "P", "--"),
+)
+
+
+def look(index: int) -> Look:
+    """The look of generated set number `index`, from 0; the same in every plot."""
+    return _LOOKS[index % len(_LOOKS)]
+
+
+def plain(label: str, length: int = _LABEL_LENGTH) -> str:
+    """A label that can be drawn: no control character, no missing glyph, not too long.
+
+    The middle is cut, because references differ at their ends.
+    """
+    text = "".join(c if _drawable(c) else "?" for c in label).strip() or "(no name)"
+    if len(text) <= length:
+        return text
+    return f"{text[: length // 2]}...{text[-(length // 2 - 3) :]}"
+
+
+def _drawable(character: str) -> bool:
+    return " " <= character <= "~" or ("\xa1" <= character <= "\xff" and character != "\xad")
+
+
+@contextmanager
+def drawing(height: float) -> Iterator[Any]:
+    """A figure of the house style, `WIDTH` x `height` inches; render it before leaving.
+
+    Raises
+    ------
+    MissingExtra
+        matplotlib is not installed.
+    """
+    try:
+        import matplotlib.style
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise MissingExtra("plot", "drawing plots") from exc
+    with _LOCK, matplotlib.style.context(["default", _STYLE]):
+        yield Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def render(figure: Any) -> str:
+    """The figure as an `<svg>` element, without date, author or doctype."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    sink = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    FigureCanvasSVG(figure).print_svg(sink, metadata=nothing)
+    text = sink.getvalue()
+    return text[text.index("<svg") :]
+
+
+def label_few_decades(axis: Any) -> None:
+    """Label a log axis of one to three decades 1, 2, 5, 10, ... in plain digits."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend above the axes, where it can hide no data; as many columns as fit."""
+    shown = [plain(label) for label in labels]
+    width = max((len(text) for text in shown), default=1) + 8
+    box = figure.legend(
+        handles,
+        shown,
+        loc="outside upper center",
+        ncols=max(1, min(len(shown), 3, math.floor(76 / width))),
+        columnspacing=1.4,
+        handlelength=2.2,
+    )
+    for text in box.get_texts():  # a label is never mathematics, whatever dollars it holds
+        text.set_parse_math(False)

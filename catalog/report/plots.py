@@ -1,0 +1,247 @@
+"""Plots of showers against full simulation, as SVG text.
+
+Every function takes an ordered mapping {label: Observables} whose first entry is the reference
+(full simulation). All sets share the reference's bins; error bars and bands are statistical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from catalog.errors import UsageError
+from catalog.physics.observables import Observables
+from catalog.report import curves
+from catalog.report.canvas import (
+    REFERENCE,
+    Look,
+    drawing,
+    label_few_decades,
+    legend,
+    look,
+    render,
+)
+from catalog.report.curves import Curve
+
+Sets = Mapping[str, Observables]
+_HEIGHT = 4.2  # inches
+_RATIO_RANGES = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Titles with units in brackets, and the scales."""
+
+    x: str
+    y: str
+    log_x: bool = False
+    log_y: bool = False
+    few_decades: str = ""  # axes ("x", "y", "xy") labelled 1, 2, 5, 10, ... not by powers of ten
+
+
+def profile_plots(sets: Sets) -> dict[str, str]:
+    """All plots of showers against full simulation: {title: SVG}."""
+    return {
+        "Longitudinal profile": longitudinal_profile(sets),
+        "Radial profile": radial_profile(sets),
+        "Energy response": energy_response(sets),
+        "Energy resolution": energy_resolution(sets),
+        "Cell-energy spectrum": cell_spectrum(sets),
+    }
+
+
+def longitudinal_profile(sets: Sets) -> str:
+    """Mean share of the incident energy per X0 against depth in X0."""
+    axes = _Axes(r"Depth [$X_0$]", r"Mean share of $E_\mathrm{inc}$ per depth [$1/X_0$]")
+    return _compare(_curves(sets, curves.longitudinal), axes)
+
+
+def radial_profile(sets: Sets) -> str:
+    """Mean energy density per ring, share of the incident energy per R_M^2, against r in R_M."""
+    axes = _Axes(
+        r"Distance to the shower axis, $r$ [$R_\mathrm{M}$]",
+        r"Mean share of $E_\mathrm{inc}$ per area [$1/R_\mathrm{M}^2$]",
+        log_y=True,
+    )
+    return _compare(_curves(sets, curves.radial), axes)
+
+
+def energy_response(sets: Sets) -> str:
+    """Mean visible energy over (sampling fraction x incident energy) against energy in GeV."""
+    edges = curves.energy_edges(sets.values())
+    axes = _Axes(
+        r"Incident energy, $E_\mathrm{inc}$ [GeV]",
+        r"Mean $E_\mathrm{vis}\,/\,(f_\mathrm{s}\,E_\mathrm{inc})$ [1]",
+        log_x=True,
+        few_decades="x",
+    )
+    return _compare(_curves(sets, lambda part: curves.response(part, edges)), axes)
+
+
+def energy_resolution(sets: Sets) -> str:
+    """Standard deviation over mean of the response against incident energy in GeV."""
+    edges = curves.energy_edges(sets.values())
+    axes = _Axes(
+        r"Incident energy, $E_\mathrm{inc}$ [GeV]",
+        r"Resolution, $\sigma$ / mean [1]",
+        log_x=True,
+        log_y=True,
+        few_decades="xy",
+    )
+    return _compare(_curves(sets, lambda part: curves.resolution(part, edges)), axes)
+
+
+def cell_spectrum(sets: Sets) -> str:
+    """Voxels per shower and decade against voxel energy as a share of the incident energy."""
+    edges = curves.cell_edges(sets.values())
+    axes = _Axes(
+        r"Voxel energy [share of $E_\mathrm{inc}$]",
+        r"$\mathrm{d}N\,/\,\mathrm{d}\log_{10}E$ per shower [1/decade]",
+        log_x=True,
+        log_y=True,
+    )
+    return _compare(_curves(sets, lambda part: curves.cell_spectrum(part, edges)), axes)
+
+
+def _curves(sets: Sets, make: Callable[[Observables], Curve]) -> dict[str, Curve]:
+    if not sets:
+        raise UsageError("nothing to draw: give the full simulation as the first set")
+    return {label: make(showers) for label, showers in sets.items()}
+
+
+def _compare(lines: Mapping[str, Curve], axes: _Axes) -> str:
+    """The main panel above the ratio to the first curve, with that curve's error band."""
+    reference = next(iter(lines.values()))
+    with drawing(_HEIGHT + 0.15 * len(lines)) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
+        _scales(top, axes, lines)
+        handles = []
+        for index, curve in enumerate(lines.values()):
+            style = REFERENCE if index == 0 else look(index - 1)
+            handles.append(_draw(top, curve, style))
+            if index:
+                _draw_ratio(bottom, curve.over(reference), style, index)
+        bottom.axhline(1.0, color=REFERENCE.colour, linewidth=0.9)
+        _band(bottom, reference.over(reference))
+        half = _ratio_range([curve.over(reference) for curve in lines.values()])
+        bottom.set_ylim(1 - half, 1 + half)
+        _clipped(bottom, lines, half)
+        top.set_ylabel(axes.y)
+        bottom.set_ylabel("Ratio to\nfull sim.")
+        bottom.set_xlabel(axes.x)
+        figure.align_ylabels([top, bottom])
+        legend(figure, handles, list(lines))
+        return render(figure)
+
+
+def _scales(top: Any, axes: _Axes, lines: Mapping[str, Curve]) -> None:
+    """Set limits before drawing: an axis without data must still be a valid log axis."""
+    edges = next(iter(lines.values())).edges
+    values = np.concatenate([curve.value for curve in lines.values()])
+    spans = [np.nan_to_num(curve.error) for curve in lines.values()]
+    highs, lows = values + np.concatenate(spans), values[np.isfinite(values) & (values > 0)]
+    high = float(np.nanmax(highs, initial=0.0, where=np.isfinite(highs)))
+    if axes.log_x:
+        top.set_xscale("log")
+    if axes.log_y:
+        top.set_yscale("log")
+        low = float(lows.min()) if lows.size else 0.1
+        top.set_ylim(low / 2, max(2 * high, 10 * low))
+    elif axes.log_x and lows.size:  # a response near one: zero would flatten every difference
+        margin = max(0.35 * (high - float(lows.min())), 0.02 * high)
+        top.set_ylim(float(lows.min()) - margin, high + margin)
+    else:
+        top.set_ylim(0, 1.12 * high or 1.0)
+    top.set_xlim(float(edges[0]), float(edges[-1]))
+    for axis in axes.few_decades:
+        label_few_decades(getattr(top, f"{axis}axis"))
+
+
+def _draw(axis: Any, curve: Curve, style: Look) -> Any:
+    """One curve; returns what the legend shows."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    axis.stairs(
+        curve.value, curve.edges, baseline=None, color=style.colour, linestyle=style.dash, zorder=3
+    )
+    if style == REFERENCE:
+        _band(axis, curve)
+        return Patch(facecolor="#BDBDBD", edgecolor=style.colour, linewidth=1.2)
+    _points(axis, curve, style, zorder=4)
+    return Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.dash, ms=4)
+
+
+def _points(axis: Any, curve: Curve, style: Look, zorder: int) -> None:
+    """Markers with error bars at the bin centres; none where the value is unknown."""
+    known = np.isfinite(curve.value)
+    if known.any():
+        axis.errorbar(
+            _centres(axis, curve)[known],
+            curve.value[known],
+            yerr=np.nan_to_num(curve.error[known]),
+            fmt=style.marker,
+            color=style.colour,
+            ms=3.5,
+            elinewidth=1.0,
+            zorder=zorder,
+        )
+
+
+def _band(axis: Any, curve: Curve) -> None:
+    """A grey band of one standard error around a curve."""
+    error = np.nan_to_num(curve.error)
+    axis.stairs(
+        curve.value + error,
+        curve.edges,
+        baseline=curve.value - error,
+        fill=True,
+        color="#BDBDBD",
+        zorder=1,
+    )
+
+
+def _draw_ratio(axis: Any, ratio: Curve, style: Look, index: int) -> None:
+    axis.stairs(
+        ratio.value,
+        ratio.edges,
+        baseline=None,
+        color=style.colour,
+        linestyle=style.dash,
+        linewidth=0.9,
+        zorder=3,
+    )
+    _points(axis, ratio, style, zorder=4 + index)
+
+
+def _ratio_range(ratios: list[Curve]) -> float:
+    """The narrowest of a few symmetric ranges that holds nearly all points."""
+    off = np.abs(np.concatenate([ratio.value for ratio in ratios[1:]] or [np.empty(0)]) - 1)
+    off = off[np.isfinite(off)]
+    need = float(np.quantile(off, 0.9)) if off.size else 0.0
+    return next((half for half in _RATIO_RANGES if 1.1 * need <= half), _RATIO_RANGES[-1])
+
+
+def _clipped(axis: Any, lines: Mapping[str, Curve], half: float) -> None:
+    """Arrows at the border for points outside the ratio panel, so that none is lost unseen."""
+    reference = next(iter(lines.values()))
+    for index, curve in enumerate(list(lines.values())[1:]):
+        ratio = curve.over(reference)
+        where = _centres(axis, ratio)
+        for marker, outside, y in (
+            ("^", ratio.value > 1 + half, 1 + 0.88 * half),
+            ("v", ratio.value < 1 - half, 1 - 0.88 * half),
+        ):
+            count = int(outside.sum())
+            if count:
+                axis.plot(where[outside], [y] * count, marker, color=look(index).colour, ms=5)
+
+
+def _centres(axis: Any, curve: Curve) -> curves.Array:
+    """Bin centres as the eye sees them: geometric on a log axis."""
+    low, high = curve.edges[:-1], curve.edges[1:]
+    centres: curves.Array = np.sqrt(low * high) if axis.get_xscale() == "log" else (low + high) / 2
+    return centres
