@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 from catalog.errors import CatalogError, UsageError
 from registry_server.body import Intake
 from registry_server.engine import Engine, Model, Servable
-from registry_server.errors import refusal, status_of
 from registry_server.guard import Guard, Hosts
 from registry_server.protocol import decode, encode, parse_json
+from registry_server.refusal import refusal, status_of
 from registry_server.tensors import Limits, Tensor
 
 _NAME = "hep-model-catalog"

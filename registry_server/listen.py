@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from catalog.errors import CatalogError, UsageError
-from registry_server.errors import error_body
+from registry_server.refusal import error_body
 
 _GRACE_SECONDS = 10
 

@@ -1,0 +1,42 @@
+"""Errors as HTTP answers: one table of statuses, one shape, `{"error": "..."}`."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.responses import Response
+
+from catalog.errors import CatalogError, NotFound, UsageError
+from registry_server.errors import Busy, RunFailed, TooLarge, TooSlow, Unsupported
+
+# Subclass before base. Nothing else may be shown: other messages can hold paths.
+_STATUS: tuple[tuple[type[CatalogError], int], ...] = (
+    (TooSlow, 408),
+    (TooLarge, 413),
+    (Unsupported, 415),
+    (RunFailed, 422),
+    (UsageError, 400),
+    (NotFound, 404),
+    (Busy, 503),
+)
+# After these the rest of the body may still be on its way, so the connection cannot be reused.
+_CLOSING = {408, 413, 503}
+
+
+def status_of(error: CatalogError) -> int | None:
+    """The HTTP status of an error, or None if it must not be shown."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+
+
+def refusal(status: int, message: str, hint: str = "") -> Response:
+    """An error in the one shape every error of this server has."""
+    text = f"{message}; {hint}" if hint else message
+    headers = {"connection": "close"} if status in _CLOSING else {}
+    if status == 503:
+        headers["retry-after"] = "1"
+    return Response(error_body(text), status, headers, media_type="application/json")
+
+
+def error_body(text: str) -> bytes:
+    """The JSON of an error. ASCII, so that no text a client sent can fail to encode."""
+    return json.dumps({"error": text}).encode("ascii")

@@ -1,0 +1,130 @@
+"""What surrounds every request: limits that span requests, host names, ids, last-resort errors."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+import time
+
+import pytest
+
+import registry_server.app
+from registry_server.background import serving
+from registry_server.guard import Hosts
+from registry_server.tensors import Limits
+
+INFER = "/v2/models/affine/infer"
+GOOD = json.dumps(
+    {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}
+).encode()
+
+
+def post(url: str, body: bytes = GOOD) -> tuple[int, str, http.client.HTTPMessage]:
+    link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    try:
+        link.request("POST", INFER, body)
+        answer = link.getresponse()
+        return answer.status, answer.read().decode(), answer.headers
+    finally:
+        link.close()
+
+
+def started(url: str, length: int, data: bytes) -> socket.socket:
+    """A request whose body stops after `data`."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    line = socket.create_connection((host, int(port)), timeout=20)
+    line.sendall(
+        f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".replace(
+            "Host: x", "Host: localhost"
+        ).encode()
+        + data
+    )
+    return line
+
+
+def test_a_body_that_does_not_arrive_is_given_up(versions) -> None:
+    limits = Limits(body_seconds=0.2)
+    with (
+        serving(versions.__getitem__, ["affine@1"], limits=limits) as url,
+        started(url, 100, b"{") as line,
+    ):
+        answer = line.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'{"error": "the body did not arrive within 0.2 s"}' in answer
+        assert post(url)[0] == 200
+
+
+def test_waiting_bytes_are_bounded_and_freed_when_a_client_leaves(versions) -> None:
+    limits = Limits(body=1000, waiting=1000)
+    with serving(versions.__getitem__, ["affine@1"], limits=limits) as url:
+        with started(url, 1000, b" " * 950):
+            status, text, headers = until(url, 503)
+            assert status == 503
+            assert json.loads(text)["error"].endswith("try again")
+            assert headers["retry-after"] == "1"
+        assert until(url, 200)[0] == 200
+
+
+def until(url: str, wanted: int) -> tuple[int, str, http.client.HTTPMessage]:
+    """Ask until the answer is the wanted one: the server sees a line open or close a bit later."""
+    deadline = time.monotonic() + 10
+    while True:
+        answer = post(url)
+        if answer[0] == wanted or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.01)
+
+
+def test_an_unforeseen_failure_shows_an_id_and_logs_the_rest(url, monkeypatch, caplog) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret of /home/someone")
+
+    monkeypatch.setattr(registry_server.app, "decode", fail)
+    status, text, headers = post(url)
+    identity = headers["x-request-id"]
+    assert status == 500
+    assert json.loads(text) == {
+        "error": f"internal error, request {identity}; the server's log has the details"
+    }
+    assert f"request {identity}" in caplog.text
+    assert "secret of /home/someone" in caplog.text
+
+
+def test_every_request_is_one_line_of_the_log_with_its_id(url, caplog) -> None:
+    with caplog.at_level(logging.INFO, "registry_server.guard"):
+        headers = post(url)[2]
+    lines = [r.getMessage() for r in caplog.records if r.name == "registry_server.guard"]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{headers['x-request-id']} POST '{INFER}' 200 ")
+
+
+def test_a_path_cannot_fake_a_line_of_the_log(url, caplog) -> None:
+    link = http.client.HTTPConnection(url.removeprefix("http://"))
+    with caplog.at_level(logging.INFO, "registry_server.guard"):
+        link.request("GET", "/a%0d%0aINFO%20all%20is%20well")
+        assert link.getresponse().read()
+    link.close()
+    assert "\\r\\nINFO" in caplog.text
+    assert "\nINFO all" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("listen", "also", "host", "allowed"),
+    [
+        ("127.0.0.1", [], "localhost:8000", True),
+        ("127.0.0.1", [], "192.168.0.7:8000", False),
+        ("127.0.0.1", [], "evil.example", False),
+        ("127.0.0.1", ["models.cern.ch"], "Models.CERN.ch:8000", True),
+        ("gpu7", [], "gpu7:8000", True),
+        ("gpu7", [], "gpu8:8000", False),
+        ("0.0.0.0", [], "192.168.0.7:8000", True),
+        ("::", [], "[fe80::1]:8000", True),
+        ("0.0.0.0", [], "evil.example", False),
+        ("0.0.0.0", [], "192.168.0.7.evil.example", False),
+        ("0.0.0.0", [], socket.gethostname(), True),
+    ],
+)
+def test_a_host_name_is_allowed_only_if_it_cannot_be_rebinding(listen, also, host, allowed) -> None:
+    assert Hosts(listen, also).allows(host) is allowed
