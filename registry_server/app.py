@@ -56,26 +56,7 @@ def create_app(
     for ref in refs:
         engine.load(resolve(ref))
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        engine.close()
-
-    # No documentation pages: they load scripts from elsewhere. No redirects: clients do not
-    # repeat a POST.
-    app = FastAPI(
-        title=_NAME,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=lifespan,
-    )
-    app.state.engine = engine
-    app.state.intake = Intake(engine.limits)
-    app.include_router(router)
-    app.add_exception_handler(CatalogError, _catalog_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    app = _routes(engine)
     app.add_middleware(Guard, hosts=Hosts(host, allow_hosts))
     return app
 
@@ -155,6 +136,25 @@ async def infer(request: Request) -> Response:
     if length is None:
         return Response(answer, media_type="application/json")
     return Response(answer, 200, {_HEADER_LENGTH: str(length)}, "application/octet-stream")
+
+
+def _routes(engine: Engine) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.close()
+
+    # No documentation pages: they load scripts from elsewhere. No redirects: clients do not
+    # repeat a POST.
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan
+    )
+    app.state.engine = engine
+    app.state.intake = Intake(engine.limits)
+    app.include_router(router)
+    app.add_exception_handler(CatalogError, _catalog_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
 
 
 def _answer(model: Model, body: bytearray, header_length: str | None) -> tuple[bytes, int | None]:

@@ -31,7 +31,9 @@ def serve(
     ] = None,
     max_body_mb: Annotated[int, typer.Option(help="Largest request.", min=1, max=2047)] = 64,
     max_rows: Annotated[int, typer.Option(help="Largest batch.", min=1)] = 1024,
-    verbose: Annotated[bool, typer.Option(help="Log every request to stderr.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log every request to stderr.")
+    ] = False,
 ) -> None:
     """Serve models over HTTP (Open Inference Protocol v2), for any of its clients."""
     try:

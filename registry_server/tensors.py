@@ -59,11 +59,13 @@ class Limits:
     """What one request, and all waiting requests together, may take.
 
     `rows` bounds the first axis where it is free; `elements` bounds every tensor, in and out.
-    JSON has tighter bounds than binary: a parsed number takes ten times its text.
+    JSON has tighter bounds than binary: parsed, it takes up to thirty times its text, and
+    while it is parsed no other thread of Python runs.
     """
 
     body: int = 64 << 20  # bytes
-    json: int = 16 << 20  # bytes
+    json: int = 8 << 20  # bytes
+    json_lists: int = 1 << 17  # lists and objects
     json_elements: int = 1 << 20
     waiting: int = 512 << 20  # bytes of all bodies held at once
     rows: int = 1024

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+from collections.abc import Iterator
+
 import pytest
 from tiny_models import MODELS, Version
 
@@ -29,3 +32,10 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Version]:
 def url(versions: dict[str, Version]):
     with serving(versions.__getitem__, list(versions), limits=LIMITS, threads=2) as url:
         yield url
+
+
+@pytest.fixture
+def link(url: str) -> Iterator[http.client.HTTPConnection]:
+    link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    yield link
+    link.close()
