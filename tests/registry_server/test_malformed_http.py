@@ -1,4 +1,4 @@
-"""Wrong addresses, wrong methods, wrong HTTP: a 4xx in the one error shape, and the server goes on."""
+"""Wrong addresses, methods, HTTP: a 4xx in the one error shape, and the server goes on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 from asking import GOOD, INFER, LENGTH, ask, check_alive, check_refused, talk
+
 
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
@@ -121,5 +122,3 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(url: str, link) -> None
         with socket.create_connection((host, int(port))) as line:
             line.sendall(head.encode())
     check_alive(link)
-
-
