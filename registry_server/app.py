@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version as installed_version
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from catalog.errors import CatalogError, UsageError
 from registry_server.body import Intake
 from registry_server.engine import Engine, Model, Servable
+from registry_server.errors import RunFailed
 from registry_server.guard import Guard, Hosts
 from registry_server.protocol import decode, encode, parse_json
 from registry_server.refusal import refusal, status_of
@@ -28,6 +30,7 @@ _HTTP_ERRORS = {
     405: "this address does not take that method; only infer and index are POST",
 }
 
+_log = logging.getLogger(__name__)
 router = APIRouter()
 
 
@@ -55,10 +58,26 @@ def create_app(
     engine = Engine(limits, threads)
     for ref in refs:
         engine.load(resolve(ref))
-
     app = _routes(engine)
     app.add_middleware(Guard, hosts=Hosts(host, allow_hosts))
     return app
+
+
+# First, because FastAPI compares an address with every route in this order.
+@router.post(_MODEL + "/infer")
+@router.post(_VERSION + "/infer")
+async def infer(request: Request) -> Response:
+    """Run a model."""
+    model = _model(request)
+    lengths = request.headers.getlist(_HEADER_LENGTH)
+    if len(lengths) > 1:
+        raise UsageError("Inference-Header-Content-Length is there twice")
+    async with request.app.state.intake.body(request) as body:
+        header_length = lengths[0] if lengths else None
+        answer, length = await _engine(request).in_thread(_answer, model, body, header_length)
+    if length is None:
+        return Response(answer, media_type="application/json")
+    return Response(answer, 200, {_HEADER_LENGTH: str(length)}, "application/octet-stream")
 
 
 @router.get("/v2")
@@ -122,22 +141,6 @@ async def model_ready(request: Request) -> Response:
     return JSONResponse({"name": _model(request).name, "ready": True})
 
 
-@router.post(_MODEL + "/infer")
-@router.post(_VERSION + "/infer")
-async def infer(request: Request) -> Response:
-    """Run a model."""
-    model = _model(request)
-    lengths = request.headers.getlist(_HEADER_LENGTH)
-    if len(lengths) > 1:
-        raise UsageError("Inference-Header-Content-Length is there twice")
-    async with request.app.state.intake.body(request) as body:
-        header_length = lengths[0] if lengths else None
-        answer, length = await _engine(request).in_thread(_answer, model, body, header_length)
-    if length is None:
-        return Response(answer, media_type="application/json")
-    return Response(answer, 200, {_HEADER_LENGTH: str(length)}, "application/octet-stream")
-
-
 def _routes(engine: Engine) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -187,8 +190,11 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-async def _catalog_error(_: Request, exc: Exception) -> Response:
+async def _catalog_error(request: Request, exc: Exception) -> Response:
     status = status_of(exc) if isinstance(exc, CatalogError) else None
+    if isinstance(exc, RunFailed):
+        # ONNX Runtime names nodes and source files: for the log, not for the caller.
+        _log.warning("request %s: %s", request.state.request_id, exc.__cause__)
     if status is None or not isinstance(exc, CatalogError):
         raise exc  # its message may hold a path: the guard logs it and answers 500
     return refusal(status, exc.message, exc.hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,6 @@ from registry_server.errors import RunFailed, quoted
 from registry_server.tensors import Array, Limits, Tensor, check_inputs, check_outputs, describe
 
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 
 class Servable(Protocol):
@@ -69,8 +67,6 @@ class Model:
         try:
             values = self.session.run(names, dict(inputs))
         except Exception as exc:
-            # Its text names nodes and source paths: for the log, not for the caller.
-            _log.warning("%s failed: %s", self.ref, exc)
             raise RunFailed(
                 f"{self.ref} failed on these inputs; their names, datatypes and shapes are right",
                 "check the values, or try one row at a time",
@@ -177,7 +173,7 @@ def _open(path: Path, threads: int) -> Any:
     options.intra_op_num_threads = threads
     # Every session has its own threads; spinning, they would burn the cores between requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # failures are raised, and logged once by us
+    options.log_severity_level = 4  # failures are raised; the server logs them once
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as exc:

@@ -79,12 +79,12 @@ def test_only_the_wanted_outputs_are_computed_in_their_order(engine, versions) -
     assert list(model.infer(x)) == ["y", "z"]
 
 
-def test_a_failure_inside_the_model_tells_nothing_of_its_inside(engine, versions, caplog) -> None:
+def test_a_failure_inside_the_model_tells_nothing_of_its_inside(engine, versions) -> None:
     model = engine.load(versions["gather@1"])
     with pytest.raises(RunFailed) as caught:
         model.infer({"x": np.ones(1), "k": np.array([7])})
     assert "Gather" not in str(caught.value)
-    assert "out of data bounds" in caplog.text
+    assert "out of data bounds" in str(caught.value.__cause__)
 
 
 def test_a_file_that_is_no_model_is_a_bad_file(engine, tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from registry_server.guard import Hosts
 from registry_server.tensors import Limits
 
 
-def post(url: str, body: bytes = GOOD) -> tuple[int, str, http.client.HTTPMessage]:
+def post(url: str, body: bytes = GOOD, path: str = INFER) -> Answer:
     link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
     try:
-        link.request("POST", INFER, body)
+        link.request("POST", path, body)
         answer = link.getresponse()
         return answer.status, answer.read().decode(), answer.headers
     finally:
@@ -61,7 +61,7 @@ def test_waiting_bytes_are_bounded_and_freed_when_a_client_leaves(versions) -> N
         assert until(url, 200)[0] == 200
 
 
-def until(url: str, wanted: int) -> tuple[int, str, http.client.HTTPMessage]:
+def until(url: str, wanted: int) -> Answer:
     """Ask until the answer is the wanted one: the server sees a line open or close a bit later."""
     deadline = time.monotonic() + 10
     while True:
@@ -102,6 +102,19 @@ def test_every_request_is_one_line_of_the_log_with_its_id(url, caplog) -> None:
         lines = logged(caplog, identity)
     assert len(lines) == 1
     assert lines[0].startswith(f"{identity} POST '{INFER}' 200 ")
+
+
+def test_why_a_model_failed_is_in_the_log_under_the_id_of_the_request(url, caplog) -> None:
+    inputs = [
+        {"name": "x", "datatype": "FP64", "shape": [1], "data": [1]},
+        {"name": "k", "datatype": "INT64", "shape": [1], "data": [99]},
+    ]
+    body = json.dumps({"inputs": inputs}).encode()
+    status, text, headers = post(url, body, INFER.replace("affine", "gather"))
+    assert status == 422
+    assert "Gather" not in text
+    lines = logged(caplog, headers["x-request-id"])
+    assert "out of data bounds" in lines[0]
 
 
 def test_a_path_cannot_fake_a_line_of_the_log(url, caplog) -> None:
