@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -132,6 +133,16 @@ def card_yaml(card: Card) -> str:
     plain = {"schema_version": card.schema_version, **plain}
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
     return text
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write `card.yaml` in one step."""
+    temp = folder / f".{CARD_FILE}.{os.getpid()}"
+    try:
+        temp.write_text(card_yaml(card), encoding="utf-8")
+        temp.replace(folder / CARD_FILE)
+    finally:
+        temp.unlink(missing_ok=True)
 
 
 class _NoAliases(yaml.SafeLoader):

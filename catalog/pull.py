@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.card import Card, read_card
+from catalog.card import CARD_FILE, Card, read_card
 from catalog.errors import BadFile, CatalogError, CheckFailed, DigestMismatch, NotFound
 from catalog.gate import check_onnx
 from catalog.index import Index, open_index
@@ -40,8 +40,8 @@ class Pulled:
 
     @property
     def ref(self) -> str:
-        """`name@version`."""
-        return f"{self.name}@{self.version}"
+        """`name@version`, or `name (unpublished)`."""
+        return f"{self.name}@{self.version}" if self.version else f"{self.name} (unpublished)"
 
 
 def pull(ref: str, settings: Settings | None = None) -> Pulled:
@@ -55,6 +55,28 @@ def pull(ref: str, settings: Settings | None = None) -> Pulled:
     with open_index(settings.home) as index:
         version = resolve(ref, index, settings.store)
     return fetch(version, settings)
+
+
+def find(ref_or_folder: str, settings: Settings | None = None) -> Pulled:
+    """A version folder of the user's, or a version pulled by reference."""
+    folder = Path(ref_or_folder)
+    if "/" in ref_or_folder or (folder / CARD_FILE).is_file():
+        return read_folder(folder)
+    return pull(ref_or_folder, settings)
+
+
+def read_folder(folder: Path) -> Pulled:
+    """An unpublished version folder as if pulled; its version number is 0.
+
+    Raises
+    ------
+    CheckFailed
+    """
+    card = read_card(folder)
+    problems = check_onnx(folder / MODEL_FILE, card)
+    if problems:
+        raise CheckFailed(str(folder), problems)
+    return Pulled(card.name, 0, build_manifest(folder).digest, folder, card)
 
 
 def resolve(ref: str, index: Index, store: str) -> Committed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
 from catalog.testvectors import MODEL_FILE
 
 MIN_SHOWERS = 40
+REFERENCE = "full simulation"
 
 METRICS: dict[str, Callable[[Array, Array], float]] = {
     "w1_geomean": w1_geomean,
@@ -49,44 +50,46 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The result for one model on one target; `n` showers on each side of every comparison."""
+class Comparison:
+    """Models beside full simulation, `n` showers on each side of every comparison.
 
-    ref: str
+    observables : {label: Observables}; the first, "full simulation", is the reference
+    metrics : {label: {metric: value}};  floor : {metric: value}
+    """
+
     dataset: str
     n: int
-    metrics: dict[str, float]
-    floor: dict[str, float]
-    gates: tuple[Gate, ...]
     observables: dict[str, Observables]
+    metrics: dict[str, dict[str, float]]
+    floor: dict[str, float]
+    floor_observables: Observables
 
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(gate.passed for gate in self.gates)
+    def gates(self, label: str) -> tuple[Gate, ...]:
+        """The physics requirements on one model."""
+        return gates(self.observables[label], self.observables[REFERENCE])
 
-    def record(self) -> Physics:
+    def record(self, label: str) -> Physics:
         """The entry for the model's card."""
         return Physics(
             dataset=self.dataset,
             n=self.n,
-            metrics=_rounded(self.metrics),
+            metrics=_rounded(self.metrics[label]),
             floor=_rounded(self.floor),
-            passed=self.passed,
+            passed=all(gate.passed for gate in self.gates(label)),
         )
 
 
-def validate(pulled: Pulled, target: ShowerSet, seed: int = 0) -> Validation:
+def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> Comparison:
     """Generate at the target's own conditions and compare.
 
-    Half of the target is the reference. The other half's conditions are given to the model, and
-    its showers give the floor, so that both comparisons are made at the same n against the same
+    Half of the target is the reference. The other half's conditions are given to the models, and
+    its showers give the floor, so that all comparisons are made at the same n against the same
     reference.
 
     Raises
     ------
     UsageError
-        Not a generator, or too few showers.
+        A model is not a generator, or there are too few showers.
     """
     if len(target) < MIN_SHOWERS:
         raise UsageError(
@@ -95,16 +98,17 @@ def validate(pulled: Pulled, target: ShowerSet, seed: int = 0) -> Validation:
         )
     half = len(target) // 2
     twin, reference = target.part(0, half), observe(target.part(half, 2 * half))
+    observables = {REFERENCE: reference}
+    for label, pulled in models.items():
+        observables[label] = sample_model(pulled, twin, twin.incident_gev, seed)
     floor = observe(twin)
-    sample = sample_model(pulled, twin, twin.incident_gev, seed)
-    return Validation(
-        ref=pulled.ref,
+    return Comparison(
         dataset=target.source,
         n=half,
-        metrics=measure(sample, reference),
+        observables=observables,
+        metrics={label: measure(observables[label], reference) for label in models},
         floor=measure(floor, reference),
-        gates=gates(sample, reference),
-        observables={"full simulation": reference, pulled.ref: sample},
+        floor_observables=floor,
     )
 
 

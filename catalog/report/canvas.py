@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 
 from catalog.errors import MissingExtra
 
-WIDTH = 5.2  # inches: two plots fit side by side on a desk, and one is readable on a phone
+WIDTH = 5.0  # inches: two plots fit side by side on a desk, and one is readable on a phone
 _LABEL_LENGTH = 46
 _LOCK = Lock()  # matplotlib's settings are global to the process
 _STYLE: dict[str, object] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
-    "font.size": 10,
-    "axes.labelsize": 10,
-    "legend.fontsize": 9,
+    "font.size": 10.5,
+    "axes.labelsize": 10.5,
+    "legend.fontsize": 10,
     "legend.frameon": False,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
     "xtick.direction": "in",
     "ytick.direction": "in",
     "xtick.top": True,
@@ -124,7 +124,7 @@ def legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
         handles,
         shown,
         loc="outside upper center",
-        ncols=max(1, min(len(shown), 3, math.floor(76 / width))),
+        ncols=max(1, min(len(shown), 3, math.floor(64 / width))),
         columnspacing=1.4,
         handlelength=2.2,
     )

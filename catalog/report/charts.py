@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from catalog.report.canvas import drawing, label_few_decades, legend, look, plain, render
 from catalog.report.rows import Estimate, Ranked
 
-_ROW = 0.2  # inches per observable
+_ROW = 0.21  # inches per observable
 _MODEL_ROW = 0.36  # inches per model
 _MOST_MODELS = 20
 _LEAST = 1e-4  # distances below are drawn here: zero has no place on a log axis
@@ -54,14 +55,14 @@ def recommendation_chart(
     shown = list(ranking[:_MOST_MODELS])
     given: list[Mapping[str, Any]] = [*shown, *([scratch] if scratch else [])]
     keys = ("zero_shot", "predicted", "low", "high")
-    with drawing(1.5 + _MODEL_ROW * max(len(shown), 2)) as figure:
+    with drawing(1.6 + _MODEL_ROW * max(len(shown), 2)) as figure:
         axis = figure.subplots()
         values = [row.get(key) for row in given for key in keys]
         _horizontal(axis, [plain(row["ref"], 30) for row in shown], values)
-        unit = r"$\sigma$ of full simulation; smaller is better"
         more = len(ranking) - len(shown)
-        tail = f"\n{more} more models in the table" if more else ""
-        axis.set_xlabel(f"{plain(metric)} [{unit}]{tail}".replace("_", r"\_", 0))
+        tail = f"; {more} more models are not drawn" if more else ""
+        title = f"{plain(metric)} [\u03c3 of full simulation]\nsmaller is better{tail}"
+        axis.set_xlabel(title, parse_math=False)
         handles = _draw_scratch(axis, scratch) if scratch else {}
         for place, row in enumerate(shown):
             handles |= _draw_model(axis, place, row)
@@ -96,8 +97,8 @@ def _draw_model(axis: Any, place: int, row: Ranked) -> dict[str, Any]:
         drawn = axis.plot(zero, place, "o", mfc="white", mec=_ZERO_SHOT, mew=1.5, ms=6, zorder=3)
         handles["zero-shot"] = drawn[0]
     if not handles:
-        x = math.sqrt(math.prod(axis.get_xlim()))
-        axis.text(x, place, "not known", color=_SCRATCH, ha="center", va="center", fontsize=9)
+        side = {"ha": "right", "va": "center", "transform": axis.get_yaxis_transform()}
+        axis.text(0.98, place, "not known", color=_SCRATCH, fontsize=9, **side)
     return handles
 
 
@@ -119,20 +120,20 @@ def _horizontal(axis: Any, names: Sequence[str], values: Iterable[float | None])
     axis.set_xlim(low, high)
     if high < 300 * low:
         label_few_decades(axis.xaxis)
-    labels = axis.set_yticks(range(len(names)), names) and axis.get_yticklabels()
-    for label in labels or ():
-        label.set_parse_math(False)
+    axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axis.tick_params(axis="y", which="both", length=0)
     axis.grid(axis="y", color="#E6E6E6", linewidth=0.6)
     axis.set_axisbelow(True)
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: object) -> float | None:
     """A value that a log axis can hold; None where it is unknown."""
-    return max(float(value), _LEAST) if value is not None and math.isfinite(value) else None
+    if not isinstance(value, Real) or not math.isfinite(value):
+        return None
+    return max(float(value), _LEAST)
 
 
-def _on_axis(value: float | None) -> float:
+def _on_axis(value: object) -> float:
     number = _number(value)
     return math.nan if number is None else number

@@ -27,8 +27,9 @@ from catalog.report.canvas import (
 from catalog.report.curves import Curve
 
 Sets = Mapping[str, Observables]
-_HEIGHT = 4.2  # inches
+_HEIGHT = 4.3  # inches
 _RATIO_RANGES = (0.05, 0.1, 0.2, 0.5, 1.0)
+_ROOM = 1.2  # the ratio panel reaches past its outer ticks, whose labels then hit no other
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _curves(sets: Sets, make: Callable[[Observables], Curve]) -> dict[str, Curve
 def _compare(lines: Mapping[str, Curve], axes: _Axes) -> str:
     """The main panel above the ratio to the first curve, with that curve's error band."""
     reference = next(iter(lines.values()))
-    with drawing(_HEIGHT + 0.15 * len(lines)) as figure:
+    with drawing(_HEIGHT + 0.17 * len(lines)) as figure:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
         _scales(top, axes, lines)
         handles = []
@@ -127,7 +128,8 @@ def _compare(lines: Mapping[str, Curve], axes: _Axes) -> str:
         bottom.axhline(1.0, color=REFERENCE.colour, linewidth=0.9)
         _band(bottom, reference.over(reference))
         half = _ratio_range([curve.over(reference) for curve in lines.values()])
-        bottom.set_ylim(1 - half, 1 + half)
+        bottom.set_ylim(1 - _ROOM * half, 1 + _ROOM * half)
+        bottom.set_yticks([1 - half, 1, 1 + half])
         _clipped(bottom, lines, half)
         top.set_ylabel(axes.y)
         bottom.set_ylabel("Ratio to\nfull sim.")
@@ -232,8 +234,8 @@ def _clipped(axis: Any, lines: Mapping[str, Curve], half: float) -> None:
         ratio = curve.over(reference)
         where = _centres(axis, ratio)
         for marker, outside, y in (
-            ("^", ratio.value > 1 + half, 1 + 0.88 * half),
-            ("v", ratio.value < 1 - half, 1 - 0.88 * half),
+            ("^", ratio.value > 1 + _ROOM * half, 1 + 1.05 * half),
+            ("v", ratio.value < 1 - _ROOM * half, 1 - 1.05 * half),
         ):
             count = int(outside.sum())
             if count:

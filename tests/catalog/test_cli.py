@@ -27,7 +27,7 @@ def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str
         "COLUMNS": "100",
         **more,
     }
-    command = [sys.executable, "-W", "error", "-c", "from catalog.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from catalog.cli import main; main()", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 

@@ -1,0 +1,43 @@
+"""A validation as JSON and as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.physics.validate import Comparison
+from catalog.text import table
+
+
+def as_dict(result: Comparison, ref: str) -> dict[str, Any]:
+    """The JSON of one model's validation."""
+    gates = result.gates(ref)
+    return {
+        "ref": ref, "n": result.n, "dataset": result.dataset,
+        "metrics": result.metrics[ref], "floor": result.floor,
+        "gates": [
+            {"name": g.name, "passed": g.passed, "value": g.value, "limit": g.limit}
+            for g in gates
+        ],
+        "passed": all(gate.passed for gate in gates),
+    }  # fmt: skip
+
+
+def human(result: Comparison, ref: str) -> str:
+    """Metrics beside their floor, then the gates."""
+    checks = [
+        (g.name, f"{g.value:+.3g}", f"{g.limit:g}", "passed" if g.passed else "FAILED")
+        for g in result.gates(ref)
+    ]
+    title = f"{ref} on {result.dataset}: {result.n} showers against {result.n}"
+    gates = table(("GATE", "VALUE", "LIMIT", ""), checks)
+    return f"{title}\n\n{metrics_table(result)}\n\n{gates}"
+
+
+def metrics_table(result: Comparison) -> str:
+    """One column per model, the floor last."""
+    head = ("METRIC", *(label.upper() for label in result.metrics), "FLOOR")
+    rows = [
+        (name, *(f"{metrics[name]:.4g}" for metrics in result.metrics.values()), f"{floor:.4g}")
+        for name, floor in result.floor.items()
+    ]
+    return table(head, rows)

@@ -1,0 +1,206 @@
+"""The embedded registry: what MLflow's own tools see, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from catalog_mlflow import MlflowStore, _registry, _store
+from catalog_mlflow._place import parse_place
+
+from catalog.errors import MissingExtra, NotFound, StoreError, UsageError
+from catalog.stores import Committed, Store, open_store
+from tests.conformance.store_suite import (
+    FILES,
+    manifest_of,
+    numbered,
+    publish,
+    read_file,
+    upload_all,
+)
+
+pytest.importorskip("mlflow")
+
+
+def mlflow_client(home: Path):
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{home}/mlflow/mlflow.db"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def foreign_version(client, name: str, tags: dict[str, str] | None = None) -> str:
+    """What somebody registers with plain MLflow."""
+    run = client.create_run(client.get_experiment_by_name("hep-model-catalog").experiment_id)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    source = f"{run.info.artifact_uri}/model"
+    version = client.create_model_version(
+        name, source, run.info.run_id, tags=tags, await_creation_for=0
+    )
+    return version.version
+
+
+def test_mlflow_clients_see_model_version_tags_and_files(
+    embedded: Store, embedded_home: Path
+) -> None:
+    publish(embedded, "seen", FILES)
+    client = mlflow_client(embedded_home)
+    version = client.get_model_version("seen", "1")
+    assert version.description == "a fast shower model"
+    assert version.tags["task"] == "shower"
+    assert version.tags["catalog.manifest"] == manifest_of(FILES).digest
+    run = client.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    names = {info.path for info in client.list_artifacts(version.run_id, "version")}
+    assert names == {f"version/{path.split('/')[0]}" for path in [*FILES, "manifest.json"]}
+    assert version.source == f"{run.info.artifact_uri}/version"
+
+
+def test_what_others_registered_is_listed_without_digest_and_left_alone(
+    embedded: Store, embedded_home: Path
+) -> None:
+    list(embedded.versions("theirs"))
+    client = mlflow_client(embedded_home)
+    foreign_version(client, "theirs")
+    foreign_version(client, "theirs", {"catalog.manifest": "sha256:nonsense"})
+    before = [dict(client.get_model_version("theirs", number)) for number in "12"]
+    ours = publish(embedded, "theirs", FILES)
+    assert list(embedded.versions("theirs")) == [
+        Committed("theirs", 1, ""),
+        Committed("theirs", 2, ""),
+        Committed("theirs", 3, ours.digest),
+    ]
+    after = [dict(client.get_model_version("theirs", number)) for number in "12"]
+    assert after == before
+    with pytest.raises(NotFound, match="other means"):
+        embedded.manifest(Committed("theirs", 1, ""))
+
+
+def test_a_lost_race_is_taken_back(embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = publish(embedded, "raced", FILES)
+    monkeypatch.setattr(_store, "tidy_lock", nullcontext)
+    answers = iter([None, None, None])  # as seen a moment before the other process committed
+    monkeypatch.setattr(
+        _registry, "find_version", lambda *args: next(answers, Committed(*args[2:3], 1, args[3]))
+    )
+    upload_all(embedded, "raced", FILES)
+    assert embedded.commit("raced", manifest_of(FILES), "", {}) == first
+    assert list(embedded.versions("raced")) == [first]
+
+
+def test_a_duplicate_of_a_killed_process_is_hidden(embedded: Store, embedded_home: Path) -> None:
+    first = publish(embedded, "twice", FILES)
+    foreign_version(mlflow_client(embedded_home), "twice", {"catalog.manifest": first.digest})
+    third = publish(embedded, "twice", numbered(3))
+    assert third.version == 3
+    assert list(embedded.versions("twice")) == [first, third]
+    assert publish(embedded, "twice", FILES) == first
+
+
+def test_a_committed_file_that_vanished_is_missing_and_can_be_repaired(
+    embedded: Store, embedded_home: Path
+) -> None:
+    version = publish(embedded, "repaired", FILES)
+    run = mlflow_client(embedded_home).get_model_version("repaired", "1").run_id
+    model = embedded_home / "mlflow" / "artifacts" / run / "artifacts" / "version" / "model.onnx"
+    model.write_bytes(b"torn")
+    manifest = manifest_of(FILES)
+    (missing,) = embedded.missing("repaired", manifest)
+    embedded.upload("repaired", manifest, missing, io.BytesIO(FILES["model.onnx"]))
+    assert read_file(embedded, version, missing) == FILES["model.onnx"]
+
+
+def test_a_link_out_of_the_version_is_refused(embedded: Store, embedded_home: Path) -> None:
+    version = publish(embedded, "linked", FILES)
+    run = mlflow_client(embedded_home).get_model_version("linked", "1").run_id
+    card = embedded_home / "mlflow" / "artifacts" / run / "artifacts" / "version" / "card.yaml"
+    card.unlink()
+    card.symlink_to("/etc/hostname")
+    entry = manifest_of(FILES).entries[0]
+    with pytest.raises(NotFound, match="leads out"), embedded.open_file(version, entry):
+        pass
+
+
+def test_a_registry_can_be_moved(embedded: Store, embedded_home: Path, tmp_path: Path) -> None:
+    version = publish(embedded, "moved", FILES)
+    shutil.copytree(embedded_home, tmp_path / "new home")
+    moved = MlflowStore(parse_place("mlflow", tmp_path / "new home"))
+    assert version in list(moved.versions())
+    assert read_file(moved, version, manifest_of(FILES).entries[0]) == FILES["card.yaml"]
+
+
+def test_opening_contacts_nothing_and_needs_no_mlflow_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_HOME", str(tmp_path / "home"))
+    for uri in ("mlflow", "mlflow:", "mlflow+https://mlflow.example.org/prefix/"):
+        assert isinstance(open_store(uri), MlflowStore)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    store = MlflowStore(parse_place("mlflow", tmp_path / "file"))
+    with pytest.raises(StoreError, match=str(tmp_path / "file")):
+        list(store.versions())
+
+
+def test_a_broken_database_is_said_at_once(tmp_path: Path) -> None:
+    store = MlflowStore(parse_place("mlflow", tmp_path))
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "mlflow.db").write_text("not a database" * 1000)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"mlflow\.db: file is not a database"):
+        list(store.versions())
+    assert time.monotonic() - began < 5
+
+
+def test_a_full_disk_is_named(embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    manifest = manifest_of(FILES)
+    entry = manifest.entries[0]
+    with pytest.raises(StoreError, match="No space left") as caught:
+        embedded.upload("full", manifest, entry, io.BytesIO(FILES[entry.path]))
+    assert "artifacts" in caught.value.message
+    assert "df" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mlflow+https://user:sesame@mlflow.example.org",
+        "mlflow+ftp://mlflow.example.org",
+        "mlflow+https://",
+        "mlflow+https://host:port",
+        "mlflow:sqlite:///x.db",
+        "mlflow+https://host/?token=sesame",
+    ],
+)
+def test_bad_addresses_are_refused_without_repeating_a_password(uri: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_place(uri, Path("/nowhere"))
+    if "user:" in uri:
+        assert "sesame" not in str(caught.value)
+
+
+def test_without_mlflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+    import sys
+
+    for module in [name for name in sys.modules if name.partition(".")[0] == "catalog_mlflow"]:
+        monkeypatch.delitem(sys.modules, module)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "mlflow" else real(name, *a)
+    )
+    with pytest.raises(MissingExtra, match="mlflow"):
+        open_store("mlflow")
