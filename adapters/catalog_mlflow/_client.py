@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ _FORCED = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEM
 # MLflow would retry seven times over four minutes, repeating creations too: Edge retries instead.
 _DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
 
+# They log every migration, and a traceback for errors that reach the user as ours anyway.
+_NOISY = ("mlflow.store", "mlflow.exceptions")
+
 
 def connect(place: Place, edge: Edge) -> Any:
     """Return an MlflowClient for the registry; an embedded one is created when absent.
@@ -33,10 +37,11 @@ def connect(place: Place, edge: Edge) -> Any:
     from mlflow.tracking import MlflowClient
 
     if place.database is None or place.artifacts is None:
-        edge.call(_probe, place.uri)
+        edge.once(_probe, place.uri)
     else:
         try:
             _create_database(place.database, place.artifacts)
+            _check_database(place.database)
         except OSError as exc:
             raise folder_error(exc, str(place.database.parent)) from exc
     return edge.call(MlflowClient, tracking_uri=place.uri, registry_uri=place.uri)
@@ -63,13 +68,10 @@ def _import_quietly() -> None:
     os.environ.update(_FORCED)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    first = "mlflow" not in sys.modules
     import mlflow  # noqa: F401
 
-    if first and not os.environ.get("MLFLOW_LOGGING_LEVEL"):
-        # Ours to set: nobody else in this process had asked for MLflow. It would log each
-        # migration, and a traceback for an error that reaches the user as ours anyway.
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _probe(uri: str) -> None:
@@ -106,3 +108,14 @@ def _create_database(database: Path, artifacts: Path) -> None:
                 ) from exc
     finally:
         temp.unlink(missing_ok=True)
+
+
+def _check_database(database: Path) -> None:
+    """Say at once what is wrong with it: MLflow would try again for almost two minutes."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as exc:
+        raise StoreError(
+            f"{database}: {exc}", "restore it from a copy, or move it away to start a new one"
+        ) from exc

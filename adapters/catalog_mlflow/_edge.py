@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 _RETRIES = 3
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+# Two processes wrote the same row (say, the same tag): MLflow passes the database's refusal on.
+_LOST_RACES = ("IntegrityError", "UniqueViolation")
 _SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 _ALIVE = "is the server running, and is its address right? try: curl {}/health"
 
@@ -71,12 +74,16 @@ class Edge:
                 f"{self._label} was written by another version of MLflow",
                 f"make a copy of it, then: mlflow db upgrade {self._uri}",
             )
-        return self.refusal(status, text, unreachable=_unreachable(exc, text))
+        if text.startswith("API request to endpoint") and status not in (401, 403):
+            return StoreError(
+                f"{self._label} does not speak MLflow's language: {_short(text)}", self._hint
+            )
+        if _broke_off(exc, text):
+            return Transient(f"{self._label} does not answer: {_reason(text)}", self._hint)
+        return self.refusal(status, text)
 
-    def refusal(self, status: int, text: str, unreachable: bool = False) -> CatalogError:
+    def refusal(self, status: int, text: str) -> CatalogError:
         """The catalog's error for an HTTP status (0: none) and the store's own words."""
-        if unreachable:
-            return Transient(f"{self._label} does not answer: {_short(text)}", self._hint)
         if status in (401, 403):
             return NotAuthorised(
                 f"{self._label} refused who we are ({status})",
@@ -85,8 +92,9 @@ class Edge:
             )
         if status == 404:
             return NotFound(f"{self._label}: {_short(text)}")
-        kind = Transient if status in _TRANSIENT else StoreError
-        return kind(f"{self._label} failed: {_short(text)}", self._hint)
+        lost_race = any(name in text for name in _LOST_RACES)
+        kind = Transient if lost_race or status in _TRANSIENT else StoreError
+        return kind(f"{self._label} failed: {_short(text)}", "look into its log, or try again")
 
 
 def folder_error(exc: OSError, folder: str) -> StoreError:
@@ -101,12 +109,22 @@ def is_already_there(exc: CatalogError) -> bool:
     return getattr(exc.__cause__, "error_code", "") == "RESOURCE_ALREADY_EXISTS"
 
 
-def _unreachable(exc: Exception, text: str) -> bool:
-    # MLflow wraps whatever `requests` raises into an exception with only a sentence; its own
-    # HTTP retries are off (see _client), so this is a connection that failed or a 5xx.
-    kinds = {base.__module__.partition(".")[0] for base in type(exc).__mro__}
-    wrapped = text.startswith("API request to ") and "failed with error code" not in text
-    return wrapped or not kinds.isdisjoint(("requests", "urllib3"))
+def _broke_off(exc: Exception, text: str) -> bool:
+    """Whether the connection failed, or the server answered 5xx.
+
+    MLflow wraps whatever `requests` raises into an exception with only a sentence.
+    """
+    libraries = {base.__module__.partition(".")[0] for base in type(exc).__mro__}
+    wrapped = text.startswith("API request to http")
+    return wrapped or not libraries.isdisjoint(("requests", "urllib3"))
+
+
+def _reason(text: str) -> str:
+    """What the nested sentences of urllib3 come down to."""
+    known = re.search(r"\[Errno -?\d+\] ([\w ]+)|too many (\d+ error) responses|SSLError", text)
+    if known:
+        return known[1] or known[2] or "the TLS handshake failed; is it https?"
+    return "it took too long" if "timed out" in text else _short(text)
 
 
 def _short(text: str) -> str:
@@ -115,5 +133,5 @@ def _short(text: str) -> str:
         secret = os.environ.get(name)
         if secret:
             text = text.replace(secret, "***")
-    line = " ".join(text.split())
+    line = " ".join(text.partition("[SQL:")[0].split())
     return line if len(line) <= 300 else f"{line[:300]}..."

@@ -124,13 +124,13 @@ class _VerifiedBody:
 
     def __iter__(self) -> Iterator[bytes]:
         sha, left, held = hashlib.sha256(), self._entry.size, b""
-        while left and (chunk := self._source.read(min(_CHUNK, left))):
+        while left and (chunk := self._read(min(_CHUNK, left))):
             if held:
                 yield held
             sha.update(chunk)
             left -= len(chunk)
             held = chunk
-        if left or self._source.read(1) or f"sha256:{sha.hexdigest()}" != self._entry.digest:
+        if left or self._read(1) or f"sha256:{sha.hexdigest()}" != self._entry.digest:
             self.error = DigestMismatch(
                 f"{self._entry.path}: these are not the {self._entry.size} bytes "
                 f"{self._entry.digest[:19]}... that the manifest promises",
@@ -139,6 +139,13 @@ class _VerifiedBody:
             raise self.error
         if held:
             yield held
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._source.read(size)
+        except Exception as exc:
+            self.error = exc  # the source's fault: MLflow would report it as the server's
+            raise
 
 
 class _Stream(io.RawIOBase):

@@ -113,7 +113,8 @@ class MlflowStore:
             draft = _registry.Draft(name, manifest.digest, source, run.info.run_id, summary, tags)
             committed = _registry.create_version(self._client, self._edge, draft)
         with suppress(CatalogError):  # only how the run looks in `mlflow ui`
-            self._edge.call(self._client.set_terminated, run.info.run_id)
+            # set_terminated would print the run's address, to the stdout that is for data
+            self._edge.call(self._client.update_run, run.info.run_id, status="FINISHED")
         return committed
 
     @cached_property
