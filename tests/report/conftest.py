@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from catalog.physics.observables import Observables
+from catalog.report.plots import profile_plots
+
+MakeSet = Callable[..., Observables]
 
 
-def make_set(n: int, seed: int = 0, scale: float = 1.0) -> Observables:
+def _make_set(n: int, seed: int = 0, scale: float = 1.0) -> Observables:
     """`n` gamma-like showers whose response is about `scale`."""
     rng = np.random.default_rng(seed)
     depth = np.arange(25.0) + 0.5
@@ -21,11 +26,22 @@ def make_set(n: int, seed: int = 0, scale: float = 1.0) -> Observables:
     return Observables(("response",), total, energies, longitudinal, radial, cells)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def make_set() -> MakeSet:
+    return _make_set
+
+
+@pytest.fixture(scope="session")
 def reference() -> Observables:
-    return make_set(400)
+    return _make_set(400)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sets(reference: Observables) -> dict[str, Observables]:
-    return {"full simulation": reference, "model@1": make_set(300, 1, 1.05)}
+    return {"full simulation": reference, "model@1": _make_set(300, 1, 1.05)}
+
+
+@pytest.fixture(scope="session")
+def drawn(sets: dict[str, Observables]) -> dict[str, str]:
+    """All profile plots of `sets`, drawn once."""
+    return profile_plots(sets)
