@@ -88,7 +88,7 @@ def duration(seconds: float | None) -> str:
     """A time in the units a reader would choose."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.3g} s"
     whole = round(seconds)
     minutes, rest = divmod(whole, 60)
