@@ -80,6 +80,8 @@ def generate(
         rows = {name: value[start : start + _BATCH] for name, value in feed.items()}
         parts.append(session.run([wanted.name], rows)[0])
     showers = np.concatenate(parts).astype(np.float32)
+    if not np.isfinite(showers).all():
+        raise BadFile(f"{card.name}: the model gives NaN or infinity at these energies")
     factor = {"GeV": 1.0, "MeV": 1e-3, "keV": 1e-6}.get(wanted.unit)
     if factor is None:
         raise UsageError(f"{card.name}: showers in {wanted.unit!r}; expected GeV, MeV or keV")

@@ -24,6 +24,7 @@ VERBS = {
     "recommend": Verb("Which model to adapt to your showers, or none.", "catalog.cli.recommend"),
     "adapt": Verb("Adapt a model to your showers.", "catalog.cli.adapt"),
     "validate": Verb("Compare a model with full simulation.", "catalog.cli.validate"),
+    "report": Verb("Write plots and numbers of an adapted model as HTML.", "catalog.cli.report"),
     "serve": Verb("Serve models over the Open Inference Protocol.", None),
     "sync": Verb("Rebuild the index from the store.", "catalog.cli.sync"),
     "runs": Verb("List recorded adaptations.", "catalog.cli.runs"),

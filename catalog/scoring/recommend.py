@@ -127,6 +127,8 @@ def why_not(card: Card, target: ShowerSet) -> str | None:
         return "it names no family, so it cannot be trained further"
     if not {particle_class(pdg) for pdg in domain.particles} & {particle_class(target.pdg)}:
         return f"made for other particles than PDG {target.pdg}"
+    if card.training and card.training.dataset_digest == target.digest:
+        return f"trained on these very showers; see how good it is: catalog validate {card.name}"
     low, high = float(target.incident_gev.min()), float(target.incident_gev.max())
     if domain.energy_gev and (high < domain.energy_gev[0] or low > domain.energy_gev[1]):
         return f"covers {domain.energy_gev[0]:g}..{domain.energy_gev[1]:g} GeV only"

@@ -1,0 +1,163 @@
+"""Gather what a report shows about one adapted model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from catalog.adapt.log import Adaptation, read_log
+from catalog.errors import UsageError
+from catalog.index import Index
+from catalog.physics.distances import w1_per_observable
+from catalog.physics.validate import REFERENCE, Comparison, compare
+from catalog.pull import Pulled, pull, read_folder
+from catalog.report.charts import recommendation_chart, w1_chart
+from catalog.report.html import Report
+from catalog.report.plots import profile_plots
+from catalog.report.rows import CostRow, Estimate, GateRow, Ranked
+from catalog.scoring.predict import Prediction
+from catalog.scoring.recommend import Recommendation, recommend
+from catalog.settings import Settings
+from catalog.showers import ShowerSet
+
+BEFORE, AFTER, SCRATCH = "before adapting", "adapted", "from scratch"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a report is about: the first `used` showers were adapted on, the others are unseen."""
+
+    child: Pulled
+    showers: ShowerSet
+    used: int
+    scratch: Path | None
+    commands: tuple[str, ...]
+    seed: int = 0
+
+
+def build_report(
+    asked: Asked, index: Index, settings: Settings, say: Callable[[str], None]
+) -> Report:
+    """Compare before, after and scratch on unseen showers, and rank the catalog once more.
+
+    Raises
+    ------
+    UsageError
+        The model was not adapted from another one, or no shower is left unseen.
+    """
+    lineage = asked.child.card.lineage
+    if lineage is None:
+        raise UsageError(f"{asked.child.ref} was not adapted from another model")
+    parent = pull(f"{lineage.parent_ref.partition('@')[0]}@{lineage.parent}", settings)
+    models = {BEFORE: parent, AFTER: asked.child}
+    if asked.scratch:
+        models[SCRATCH] = read_folder(asked.scratch)
+    target, unseen = asked.showers.part(0, asked.used), asked.showers.part(asked.used)
+    say(f"comparing {', '.join(models)} on {len(unseen)} unseen showers")
+    found = compare(models, unseen, asked.seed)
+    log = read_log(settings.home)
+    ranking = recommend(target, index, settings, log, say, asked.seed)
+    return replace(
+        _text(asked, found, parent),
+        verdict=f"Verdict before training: {ranking.verdict}. {ranking.reason}.",
+        ranking=ranked(ranking),
+        scratch=_estimate(ranking.scratch),
+        excluded=dict(ranking.excluded),
+        costs=costs(log, asked.showers.digest, asked.used),
+        plots=plots(found, ranking),
+    )
+
+
+def plots(found: Comparison, ranking: Recommendation) -> dict[str, str]:
+    """All plots of the report: {title: SVG}."""
+    reference = found.observables[REFERENCE]
+
+    def w1(values: Any) -> dict[str, float]:
+        distances = w1_per_observable(values, reference.values)
+        return dict(zip(reference.names, map(float, distances), strict=True))
+
+    each = {label: w1(found.observables[label].values) for label in found.metrics}
+    return {
+        **profile_plots(found.observables),
+        "Distance per observable": w1_chart(each, w1(found.floor_observables.values)),
+        "Recommendation": recommendation_chart(ranked(ranking), _estimate(ranking.scratch)),
+    }
+
+
+def ranked(found: Recommendation) -> list[Ranked]:
+    """The ranking as the report's rows."""
+    rows: list[Ranked] = []
+    for candidate in found.ranking:
+        known = candidate.prediction
+        rows.append(
+            {
+                "ref": candidate.ref,
+                "zero_shot": candidate.zero_shot,
+                "predicted": known.predicted if known else None,
+                "low": known.low if known else None,
+                "high": known.high if known else None,
+                "notes": f"mean rank {candidate.rank:.3g}; "
+                + (f"range of {known.runs} recorded runs" if known else "no recorded runs"),
+            }
+        )
+    return rows
+
+
+def costs(log: list[Adaptation], digest: str, used: int) -> list[CostRow]:
+    """What recorded runs on these showers took."""
+    runs = [run for run in log if run.target_digest == digest and run.showers == used]
+    return [
+        {
+            "what": f"from scratch ({run.family})" if run.strategy == "scratch"
+            else f"adapting {run.model_ref}",
+            "seconds": run.seconds,
+            "device": run.device,
+            "note": f"{run.steps} steps, {run.showers} showers, reached {run.reached:.3g}",
+        }
+        for run in runs
+    ]  # fmt: skip
+
+
+def _text(asked: Asked, found: Comparison, parent: Pulled) -> Report:
+    """The part of a report that needs no computing."""
+    showers, lineage = asked.showers, asked.child.card.lineage
+    energies = showers.incident_gev
+    gates: list[GateRow] = [
+        {"name": g.name, "value": g.value, "limit": g.limit, "passed": g.passed}
+        for g in found.gates(AFTER)
+    ]
+    metrics: Mapping[str, Mapping[str, float]] = {**found.metrics, "floor": found.floor}
+    return Report(
+        title=f"{parent.name} adapted to {showers.detector.name}",
+        subtitle=(asked.child.card.summary,),
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        n=found.n,
+        seed=asked.seed,
+        adapt_showers=asked.used,
+        target={
+            "showers": f"{showers.source} ({len(showers)}, of which {asked.used} adapted on)",
+            "detector": f"{showers.detector.name}: {showers.detector.title}",
+            "particle": f"PDG {showers.pdg}",
+            "energies": f"{energies.min():.3g} to {energies.max():.3g} GeV",
+        },
+        metrics=metrics,
+        gates=gates,
+        lineage=[
+            {
+                "parent": lineage.parent_ref if lineage else "",
+                "parent_digest": parent.digest,
+                "child": asked.child.ref,
+                "child_digest": asked.child.digest,
+            }
+        ],
+        commands=asked.commands,
+    )
+
+
+def _estimate(found: Prediction | None) -> Estimate | None:
+    if found is None:
+        return None
+    return {"predicted": found.predicted, "low": found.low, "high": found.high}
