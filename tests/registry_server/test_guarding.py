@@ -16,6 +16,8 @@ from registry_server.background import serving
 from registry_server.guard import Hosts
 from registry_server.tensors import Limits
 
+Answer = tuple[int, str, http.client.HTTPMessage]
+
 
 def post(url: str, body: bytes = GOOD, path: str = INFER) -> Answer:
     link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)

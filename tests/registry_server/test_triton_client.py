@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,12 +9,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from tiny_models import KINDS
-
-with warnings.catch_warnings():
-    # gevent and rapidjson, which the client brings, use what newer Pythons deprecate.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
-    from tritonclient.utils import InferenceServerException
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
 
 
 @pytest.fixture
