@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from catalog.errors import CatalogError, UsageError
 from registry_server.body import Intake
 from registry_server.engine import Engine, Model, Servable
-from registry_server.errors import RunFailed
+from registry_server.errors import RunFailed, TooLarge
 from registry_server.guard import Guard, Hosts
 from registry_server.protocol import decode, encode, parse_json
 from registry_server.refusal import refusal, status_of
@@ -23,6 +23,7 @@ from registry_server.tensors import Limits, Tensor
 
 _NAME = "hep-model-catalog"
 _HEADER_LENGTH = "inference-header-content-length"
+_INDEX_BODY = 4096  # bytes: it is parsed on the event loop
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
 _HTTP_ERRORS = {
@@ -109,6 +110,8 @@ async def ready() -> Response:
 async def index(request: Request) -> Response:
     """Every loaded version."""
     async with request.app.state.intake.body(request) as body:
+        if len(body) > _INDEX_BODY:
+            raise TooLarge(f"the body is above the limit of {_INDEX_BODY} bytes")
         document = parse_json(bytes(body)) if body else {}
     wanted = document.get("ready", False) if isinstance(document, dict) else None
     if not isinstance(wanted, bool):
