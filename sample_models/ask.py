@@ -42,10 +42,11 @@ def ask(url: str, ref: str) -> str:
         raise CatalogError(f"{url} gives other showers than ONNX Runtime does on the same file")
     same = "bit for bit" if np.array_equal(served, direct) else "within 1e-5"
     visible = ", ".join(
-        f"{e:g} GeV -> {1000 * s:.3g} MeV"
+        f"{e:g} GeV -> {1000 * s:.0f} MeV"
         for e, s in zip(energies, served.sum((1, 2, 3)), strict=True)
     )
-    return f"{len(energies)} showers of {served.shape[1:]} cells; visible: {visible}\nequal to ONNX Runtime {same}"
+    count = f"{len(energies)} showers of {served.shape[1:]} cells"
+    return f"{count}; visible: {visible}\nequal to ONNX Runtime {same}"
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import typer
+from typing import Any
 
 from catalog.cli import build_app
 from catalog.cli.out import say
@@ -52,8 +51,7 @@ def run(steps: int | None) -> None:
     _title(2, "Find what is there for electromagnetic calorimeters")
     _type("search", "--detector", "ecal")
     _title(3, "Ask which one to adapt to a detector that none of them knows")
-    _type("recommend", *data, *used)
-    best = _best(data, used)
+    best = _type("recommend", *data, *used).ranking[0].ref
     _title(4, f"Pull the best one, {best}")
     _type("pull", best)
     _title(5, f"Adapt it on {SHOWERS} showers, and train from scratch with the same compute")
@@ -76,15 +74,13 @@ def _title(number: int, text: str) -> None:
     say(f"\n{number}. {text}")
 
 
-def _type(*words: str, may_fail: bool = False) -> None:
+def _type(*words: str, may_fail: bool = False) -> Any:
     """Show a command and run it, in this process, exactly as if it were typed."""
     say(f"\n$ {shlex.join(['catalog', *words])}")
-    try:
-        code = build_app(words[0])(list(words), standalone_mode=False)
-    except typer.Exit as exc:
-        code = exc.exit_code
-    if code and not may_fail:
-        raise CatalogError(f"the demo stopped: catalog {words[0]} ended with exit code {code}")
+    result = build_app(words[0])(list(words), standalone_mode=False)
+    if isinstance(result, int) and result and not may_fail:
+        raise CatalogError(f"the demo stopped: catalog {words[0]} ended with exit code {result}")
+    return result
 
 
 def _python(module: str, *words: str) -> None:
@@ -92,23 +88,6 @@ def _python(module: str, *words: str) -> None:
     say(f"\n$ {shlex.join(['python', *command[1:]])}")
     if subprocess.run(command, check=False).returncode:
         raise CatalogError(f"the demo stopped: {module} failed")
-
-
-def _best(data: list[str], used: list[str]) -> str:
-    """The model that the recommendation puts first."""
-    from catalog.adapt.log import read_log
-    from catalog.cli.data import load_target
-    from catalog.errors import NothingFits
-    from catalog.index import open_index
-    from catalog.scoring.recommend import recommend
-
-    settings = load_settings()
-    target = load_target(Path(data[1]), None, None, int(used[1]))
-    with open_index(settings.home) as index:
-        found = recommend(target, index, settings, read_log(settings.home), lambda _: None)
-    if not found.ranking:
-        raise NothingFits("the recommendation is empty", "catalog search")
-    return found.ranking[0].ref
 
 
 def _child_name(folder: Path) -> str:

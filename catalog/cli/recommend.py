@@ -11,7 +11,7 @@ from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
 from catalog.index import open_index
 from catalog.scoring.present import as_dict, human
-from catalog.scoring.recommend import recommend
+from catalog.scoring.recommend import Recommendation, recommend
 from catalog.settings import load_settings
 
 
@@ -22,7 +22,7 @@ def run(
     showers: int = typer.Option(300, min=1, help="Showers that adapting would use."),
     seed: int = typer.Option(0, help="Seed of the generated showers."),
     as_json: bool = out.JSON,
-) -> None:
+) -> Recommendation:
     """Rank models to adapt to your showers, beside training from scratch; exit 3 if none fits."""
     settings = load_settings()
     target = load_target(data, detector, particle, showers)
@@ -31,3 +31,4 @@ def run(
     out.emit(as_dict(found), as_json, lambda: human(found))
     if found.verdict == "nothing-fits":
         raise typer.Exit(3)
+    return found
