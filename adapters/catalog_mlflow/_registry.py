@@ -33,23 +33,31 @@ class Draft:
     tags: dict[str, str]
 
 
-def list_versions(client: Any, edge: Edge, name: str | None = None) -> list[Committed]:
+@dataclass(frozen=True)
+class Located:
+    """A version and where MLflow says its files are."""
+
+    version: Committed
+    run_id: str
+    uri: str
+
+
+def list_versions(client: Any, edge: Edge, name: str | None = None) -> list[Located]:
     """Every visible version, by name and number.
 
     Of two versions of one model with the same digest the lower number is the version; the other
     is what a lost race left behind for a moment, or for good if its process was killed.
     """
     clause = None if name is None else f"name = {_quoted(name)}"
-    rows = _search(client, edge, clause)
-    found = [Committed(row.name, int(row.version), _digest(row)) for row in rows]
+    found = [_located(row, row.source) for row in _search(client, edge, clause)]
     seen: set[tuple[str, str]] = set()
     visible = []
-    for version in sorted(found, key=lambda version: (version.name, version.version)):
-        key = (version.name, version.digest)
-        if version.digest and key in seen:
+    for located in sorted(found, key=lambda it: (it.version.name, it.version.version)):
+        key = (located.version.name, located.version.digest)
+        if located.version.digest and key in seen:
             continue
         seen.add(key)
-        visible.append(version)
+        visible.append(located)
     return visible
 
 
@@ -60,8 +68,8 @@ def find_version(client: Any, edge: Edge, name: str, digest: str) -> Committed |
     return Committed(name, min(numbers), digest) if numbers else None
 
 
-def locate(client: Any, edge: Edge, version: Committed) -> tuple[str, str]:
-    """The run and the artifact address of a version.
+def locate(client: Any, edge: Edge, version: Committed) -> Located:
+    """Where the files of one version are; also of one that MLflow copied to another name.
 
     Raises
     ------
@@ -75,7 +83,7 @@ def locate(client: Any, edge: Edge, version: Committed) -> tuple[str, str]:
         raise NotFound(
             f"no version {version.name}@{number} in this store", f"catalog show {version.name}"
         ) from exc
-    return str(row.run_id or ""), str(uri)
+    return _located(row, uri)
 
 
 def create_version(client: Any, edge: Edge, draft: Draft) -> Committed:
@@ -157,9 +165,12 @@ def _search(client: Any, edge: Edge, clause: str | None) -> list[Any]:
             return rows
 
 
-def _digest(row: Any) -> str:
+def _located(row: Any, uri: Any) -> Located:
     digest = str(row.tags.get(MANIFEST_TAG, ""))
-    return digest if _DIGEST.fullmatch(digest) else ""
+    digest = digest if _DIGEST.fullmatch(digest) else ""
+    return Located(
+        Committed(row.name, int(row.version), digest), str(row.run_id or ""), str(uri or "")
+    )
 
 
 def _quoted(name: str) -> str:

@@ -40,12 +40,15 @@ class MlflowStore:
         self._place = place
         self._edge = Edge(place.label, place.uri)
         self._lock = threading.Lock()
-        self._runs: dict[tuple[str, str], str] = {}
-        self._folders: dict[Committed, Folder] = {}
+        self._runs: dict[tuple[str, str], Any] = {}  # those being uploaded to, by name and digest
+        self._located: dict[Committed, _registry.Located] = {}
 
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, by name and number; what others registered has no digest."""
-        return iter(_registry.list_versions(self._client, self._edge, name))
+        found = _registry.list_versions(self._client, self._edge, name)
+        # Whoever lists will read: spare a question for each. A copy's source is another version.
+        self._located |= {it.version: it for it in found if not it.uri.startswith("models:")}
+        return iter([it.version for it in found])
 
     def manifest(self, version: Committed) -> bytes:
         """The manifest's bytes as committed."""
@@ -65,6 +68,7 @@ class MlflowStore:
         """The files not uploaded yet, or that have since vanished from a committed version."""
         committed = self._committed(name, manifest)
         if committed:
+            self._runs.pop((name, manifest.digest), None)
             done = list(manifest.entries)
             folder = self._folder(committed)
         else:
@@ -74,19 +78,18 @@ class MlflowStore:
             done = [entry for entry in manifest.entries if _staging.is_done(run, entry)]
             folder = self._run_folder(run)
         sizes = folder.sizes([entry.path for entry in done])
-        return [e for e in manifest.entries if e not in done or sizes.get(e.path) != e.size]
+        intact = {entry.path for entry in done if sizes.get(entry.path) == entry.size}
+        return [entry for entry in manifest.entries if entry.path not in intact]
 
     def upload(self, name: str, manifest: Manifest, entry: Entry, source: BinaryIO) -> None:
         """Upload one file to the version's run; for a committed version, repair it."""
-        committed = self._committed(name, manifest)
-        if committed:
-            self._folder(committed).put(entry, source)
-            return
-        with self._lock:  # threads that begin at once share one run
-            run = self._run(name, manifest)
-            if run is None:
-                run = _staging.create_run(self._client, self._edge, name, manifest)
-                self._runs[name, manifest.digest] = run.info.run_id
+        run = self._runs.get((name, manifest.digest))
+        if run is None:
+            committed = self._committed(name, manifest)
+            if committed:
+                self._folder(committed).put(entry, source)
+                return
+            run = self._start(name, manifest)
         self._run_folder(run).put(entry, source)
         _staging.mark_done(self._client, self._edge, run, entry)
 
@@ -115,6 +118,7 @@ class MlflowStore:
         with suppress(CatalogError):  # only how the run looks in `mlflow ui`
             # set_terminated would print the run's address, to the stdout that is for data
             self._edge.call(self._client.update_run, run.info.run_id, status="FINISHED")
+        self._runs.pop((name, manifest.digest), None)
         return committed
 
     @cached_property
@@ -124,25 +128,34 @@ class MlflowStore:
     def _committed(self, name: str, manifest: Manifest) -> Committed | None:
         return _registry.find_version(self._client, self._edge, name, manifest.digest)
 
+    def _start(self, name: str, manifest: Manifest) -> Any:
+        with self._lock:  # threads that begin at once share one run
+            run = self._run(name, manifest)
+            if run is None:
+                run = _staging.create_run(self._client, self._edge, name, manifest)
+                self._runs[name, manifest.digest] = run
+            return run
+
     def _run(self, name: str, manifest: Manifest) -> Any | None:
         """The run this store uploads to: once chosen it stays, whatever other processes begin."""
         key = (name, manifest.digest)
-        if key in self._runs:
-            return self._edge.call(self._client.get_run, self._runs[key])
+        known = self._runs.get(key)
+        if known is not None:
+            return self._edge.call(self._client.get_run, known.info.run_id)
         run = _staging.find_run(self._client, self._edge, name, manifest)
         if run is not None:
-            self._runs[key] = run.info.run_id
+            self._runs[key] = run
         return run
 
     def _run_folder(self, run: Any) -> Folder:
         return self._open_folder(run.info.run_id, f"{run.info.artifact_uri}/{_SUBFOLDER}")
 
     def _folder(self, version: Committed) -> Folder:
-        folder = self._folders.get(version)
-        if folder is None:
-            run_id, uri = _registry.locate(self._client, self._edge, version)
-            folder = self._folders[version] = self._open_folder(run_id, uri)
-        return folder
+        located = self._located.get(version)
+        if located is None:
+            located = _registry.locate(self._client, self._edge, version)
+            self._located[version] = located
+        return self._open_folder(located.run_id, located.uri)
 
     def _open_folder(self, run_id: str, uri: str) -> Folder:
         """The folder that a registry names; it may name only places of a kind we know."""

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import time
+import tracemalloc
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from catalog_mlflow import MlflowStore, _registry, _store
 from catalog_mlflow._place import parse_place
 
 from catalog.errors import MissingExtra, NotFound, StoreError, UsageError
+from catalog.manifest import hash_stream
 from catalog.stores import Committed, Store, open_store
 from tests.conformance.store_suite import (
     FILES,
@@ -114,6 +116,41 @@ def test_a_committed_file_that_vanished_is_missing_and_can_be_repaired(
     (missing,) = embedded.missing("repaired", manifest)
     embedded.upload("repaired", manifest, missing, io.BytesIO(FILES["model.onnx"]))
     assert read_file(embedded, version, missing) == FILES["model.onnx"]
+
+
+def test_a_version_that_mlflow_copied_to_another_name_reads_the_same(
+    embedded: Store, embedded_home: Path
+) -> None:
+    version = publish(embedded, "original", FILES)
+    mlflow_client(embedded_home).copy_model_version("models:/original/1", "promoted")
+    (copied,) = embedded.versions("promoted")
+    assert copied == Committed("promoted", 1, version.digest)
+    assert embedded.manifest(copied) == manifest_of(FILES).to_bytes()
+
+
+def test_files_are_streamed_never_held_whole(embedded: Store) -> None:
+    assert_streams(embedded)
+
+
+@pytest.mark.slow
+def test_files_are_streamed_to_and_from_a_server(served: Store) -> None:
+    assert_streams(served)
+
+
+def assert_streams(store: Store) -> None:
+    size = 48_000_000
+    files = {"big.bin": bytes(size)}
+    manifest = manifest_of(files)
+    tracemalloc.start()
+    try:
+        with io.BytesIO(files["big.bin"]) as source:  # shares the bytes: no copy
+            store.upload("big", manifest, manifest.entries[0], source)
+        version = store.commit("big", manifest, "", {})
+        with store.open_file(version, manifest.entries[0]) as file:
+            assert hash_stream(file) == (manifest.entries[0].digest, size)
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_link_out_of_the_version_is_refused(embedded: Store, embedded_home: Path) -> None:
