@@ -107,13 +107,18 @@ def render(figure: Any) -> str:
     return text[text.index("<svg") :]
 
 
-def label_few_decades(axis: Any) -> None:
-    """Label a log axis of one to three decades 1, 2, 5, 10, ... in plain digits."""
+def label_few_decades(axes: Any) -> None:
+    """Label log axes of less than three decades 1, 2, 5, 10, ... in plain digits."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        if axis.get_scale() != "log" or not low < high < 1000 * low:
+            continue
+        subs = (1.0, 2.0, 5.0) if high > 10 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:

@@ -118,8 +118,7 @@ def _horizontal(axis: Any, names: Sequence[str], values: Iterable[float | None])
     low, high = min(known) / 1.4, max(known) * 1.4
     axis.set_xscale("log")
     axis.set_xlim(low, high)
-    if high < 300 * low:
-        label_few_decades(axis.xaxis)
+    label_few_decades(axis)
     axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axis.tick_params(axis="y", which="both", length=0)

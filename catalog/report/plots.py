@@ -40,7 +40,6 @@ class _Axes:
     y: str
     log_x: bool = False
     log_y: bool = False
-    few_decades: str = ""  # axes ("x", "y", "xy") labelled 1, 2, 5, 10, ... not by powers of ten
 
 
 def profile_plots(sets: Sets) -> dict[str, str]:
@@ -77,7 +76,6 @@ def energy_response(sets: Sets) -> str:
         r"Incident energy, $E_\mathrm{inc}$ [GeV]",
         r"Mean $E_\mathrm{vis}\,/\,(f_\mathrm{s}\,E_\mathrm{inc})$ [1]",
         log_x=True,
-        few_decades="x",
     )
     return _compare(_curves(sets, lambda part: curves.response(part, edges)), axes)
 
@@ -90,7 +88,6 @@ def energy_resolution(sets: Sets) -> str:
         r"Resolution, $\sigma$ / mean [1]",
         log_x=True,
         log_y=True,
-        few_decades="xy",
     )
     return _compare(_curves(sets, lambda part: curves.resolution(part, edges)), axes)
 
@@ -151,15 +148,14 @@ def _scales(top: Any, axes: _Axes, lines: Mapping[str, Curve]) -> None:
     if axes.log_y:
         top.set_yscale("log")
         low = float(lows.min()) if lows.size else 0.1
-        top.set_ylim(low / 2, max(2 * high, 10 * low))
+        top.set_ylim(low / 1.7, 1.7 * max(high, low))
     elif axes.log_x and lows.size:  # a response near one: zero would flatten every difference
         margin = max(0.35 * (high - float(lows.min())), 0.02 * high)
         top.set_ylim(float(lows.min()) - margin, high + margin)
     else:
         top.set_ylim(0, 1.12 * high or 1.0)
     top.set_xlim(float(edges[0]), float(edges[-1]))
-    for axis in axes.few_decades:
-        label_few_decades(getattr(top, f"{axis}axis"))
+    label_few_decades(top)
 
 
 def _draw(axis: Any, curve: Curve, style: Look) -> Any:
@@ -220,11 +216,11 @@ def _draw_ratio(axis: Any, ratio: Curve, style: Look, index: int) -> None:
 
 
 def _ratio_range(ratios: list[Curve]) -> float:
-    """The narrowest of a few symmetric ranges that holds nearly all points."""
-    off = np.abs(np.concatenate([ratio.value for ratio in ratios[1:]] or [np.empty(0)]) - 1)
-    off = off[np.isfinite(off)]
-    need = float(np.quantile(off, 0.9)) if off.size else 0.0
-    return next((half for half in _RATIO_RANGES if 1.1 * need <= half), _RATIO_RANGES[-1])
+    """The narrowest of a few symmetric ranges that holds nearly all points and the band."""
+    shown = [np.abs(ratio.value - 1) for ratio in ratios[1:]] + [1.2 * ratios[0].error]
+    sizes = [part[np.isfinite(part)] for part in shown]
+    need = max(float(np.quantile(part, 0.9)) if part.size else 0.0 for part in sizes)
+    return next((half for half in _RATIO_RANGES if need <= 1.1 * half), _RATIO_RANGES[-1])
 
 
 def _clipped(axis: Any, lines: Mapping[str, Curve], half: float) -> None:
