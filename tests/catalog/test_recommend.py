@@ -1,0 +1,231 @@
+"""The recommendation: what is excluded and why, and what recorded runs change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catalog.adapt.log import Adaptation, append_log, read_log
+from catalog.card import Training
+from catalog.domain import Domain, load_detector
+from catalog.errors import BadFile, NothingFits, UsageError
+from catalog.index import Index, open_index
+from catalog.physics.validate import compare
+from catalog.publish import publish
+from catalog.pull import fetch
+from catalog.scoring.predict import evidence, predict_adapted, predict_scratch
+from catalog.scoring.present import as_dict, human
+from catalog.scoring.recommend import Recommendation, recommend, why_not
+from catalog.settings import Settings
+from catalog.showers import Layer, Mesh
+from catalog.stores.memory import MemoryStore
+from tests.toys import generator_card, generator_folder, shower_set
+
+RUN = Adaptation(
+    family="toy", strategy="full", model="sha256:m", model_ref="m@1", target="elsewhere",
+    target_digest="sha256:t", pdg=22, showers=150, steps=10, seed=0, zero_shot=2.0, reached=0.5,
+    floor=0.1, seconds=30.0, device="cpu", date="2026-11-23",
+)  # fmt: skip
+
+
+class Place:
+    """A memory store whose versions are already in the cache."""
+
+    def __init__(self, root: Path) -> None:
+        self.settings = Settings(root / "home", root / "cache", "memory")
+        self.store, self.root = MemoryStore(), root
+
+    def add(self, name: str, **how: object) -> None:
+        with open_index(self.settings.home) as index:
+            folder = generator_folder(self.root / name, name=name, **how)
+            done = publish(folder, self.store, "memory", index, lambda _: None)
+        fetch(done.version, self.settings, self.store)
+
+    def ask(self, target, log: list[Adaptation] | None = None) -> Recommendation:
+        def quiet(_: str) -> None:
+            pass
+
+        with open_index(self.settings.home) as index:
+            assert isinstance(index, Index)
+            return recommend(target, index, self.settings, log or [], quiet)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_the_nearer_model_comes_first_whatever_the_order_of_publishing(
+    place: Place, tmp_path: Path
+) -> None:
+    target = shower_set(tmp_path / "f.h5", n=80, depth=6.0)
+    for name, depth in (("a-far", 2.5), ("b-near", 6.0), ("c-middle", 4.0)):
+        place.add(name, depth=depth)
+    found = place.ask(target)
+    assert [c.ref for c in found.ranking] == ["b-near@1", "c-middle@1", "a-far@1"]
+    assert found.scratch is None
+    assert all(c.prediction is None for c in found.ranking)
+    assert "not calibrated" in human(found)
+
+
+def test_a_recommendation_is_repeatable(place: Place, tmp_path: Path) -> None:
+    target = shower_set(tmp_path / "f.h5", n=80)
+    place.add("one")
+    assert as_dict(place.ask(target)) == as_dict(place.ask(target))
+
+
+def test_recorded_runs_turn_into_predictions_and_decide(place: Place, tmp_path: Path) -> None:
+    target = shower_set(tmp_path / "f.h5", n=100)
+    place.add("one")
+    scratch = replace(RUN, strategy="scratch", model="", zero_shot=None, reached=1.0)
+    found = place.ask(target, [RUN, scratch])
+    best = found.ranking[0]
+    assert best.prediction is not None
+    assert best.prediction.predicted == pytest.approx(best.zero_shot / 4)
+    assert found.scratch is not None
+    assert found.scratch.predicted == 1.0
+    better = replace(scratch, reached=1e-3)
+    assert place.ask(target, [RUN, better]).verdict == "scratch"
+    worse = replace(scratch, reached=1e3)
+    assert place.ask(target, [RUN, worse]).verdict == "adapt"
+
+
+def test_runs_on_the_targets_own_showers_are_no_evidence() -> None:
+    assert evidence([RUN], "sha256:t", 150) == []
+    assert evidence([RUN], "sha256:other", 150) == [RUN]
+
+
+def test_runs_with_far_more_or_fewer_showers_are_no_evidence() -> None:
+    assert evidence([RUN], "x", 500) == []
+    assert evidence([RUN], "x", 40) == []
+    assert evidence([RUN], "x", 60) == [RUN]
+
+
+def test_a_prediction_spans_its_runs() -> None:
+    runs = [replace(RUN, reached=value) for value in (0.4, 0.5, 0.8)]
+    found = predict_adapted(runs, "toy", 4.0)
+    assert found is not None
+    assert (found.low, found.predicted, found.high, found.runs) == (0.8, 1.0, 1.6, 3)
+    assert predict_adapted(runs, "another-family", 4.0) is None
+    assert predict_scratch(runs) is None
+
+
+def test_models_that_cannot_be_adapted_say_why(tmp_path: Path) -> None:
+    target = shower_set(tmp_path / "f.h5")
+    card = generator_card("m")
+    assert why_not(card, target) is None
+    domain = card.domain
+    for changed, words in (
+        ({"domain": domain.model_copy(update={"particles": (211,)})}, "other particles"),
+        ({"domain": domain.model_copy(update={"energy_gev": (200, 300)})}, "200..300 GeV only"),
+        ({"domain": domain.model_copy(update={"shape": None})}, "no mesh"),
+        ({"family": None}, "names no family"),
+        ({"training": Training(dataset_digest=target.digest)}, "these very showers"),
+    ):
+        assert words in (why_not(card.model_copy(update=changed), target) or "")
+
+
+def test_an_empty_catalog_says_that_nothing_fits(place: Place, tmp_path: Path) -> None:
+    found = place.ask(shower_set(tmp_path / "f.h5"))
+    assert (found.verdict, found.ranking) == ("nothing-fits", ())
+
+
+def test_too_few_showers_or_layers_are_refused(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too few"):
+        place.ask(shower_set(tmp_path / "f.h5", n=10))
+    showers = shower_set(tmp_path / "g.h5")
+    edges = (-45.0, 45.0)
+    coarse = Mesh(
+        tuple(Layer(i * 50.0, i * 50 + 50.0, "cartesian", edges, edges) for i in range(3))
+    )
+    thick = replace(showers, mesh=coarse, energies=showers.energies[:, :3])
+    with pytest.raises(NothingFits, match="3 readout layers"):
+        place.ask(thick)
+
+
+def test_a_detector_without_a_stack_is_told_what_to_add(place: Place, tmp_path: Path) -> None:
+    showers = replace(shower_set(tmp_path / "f.h5"), detector=load_detector("clic-3dgan"))
+    with pytest.raises(UsageError, match="no layer stack") as caught:
+        place.ask(showers)
+    assert "stack:" in caught.value.hint
+
+
+def test_one_damaged_model_does_not_hide_the_others(place: Place, tmp_path: Path) -> None:
+    place.add("good")
+    place.add("bad", depth=5.0)
+    for path in place.settings.cache.rglob("model.onnx"):
+        if (path.parent / "card.yaml").read_text().count("name: bad"):
+            path.write_bytes(b"broken")
+    found = place.ask(shower_set(tmp_path / "f.h5"))
+    assert [c.ref for c in found.ranking] == ["good@1"]
+    assert found.excluded[0][0] == "bad@1"
+
+
+def test_validation_is_at_the_floor_for_the_showers_themselves_and_above_it_for_a_toy(
+    place: Place, tmp_path: Path
+) -> None:
+    place.add("one")
+    with open_index(place.settings.home) as index:
+        row = index.lookup("one", store=None, version=None, digest=None)[0]
+    from catalog.stores import Committed
+
+    pulled = fetch(Committed("one", 1, row.digest), place.settings, place.store)
+    found = compare({"one": pulled}, shower_set(tmp_path / "f.h5", n=200))
+    assert found.n == 100
+    assert found.floor["w1_geomean"] < 0.3 < found.metrics["one"]["w1_geomean"]
+    assert found.floor["auc"] == pytest.approx(0.5, abs=0.15)
+    assert found.record("one").passed is False
+
+
+def test_a_generator_that_gives_nan_is_refused_by_name(tmp_path: Path) -> None:
+    from catalog.generate import generate
+
+    class NanSessionDouble:
+        def run(self, _names, feed):
+            return [np.full((len(feed["noise"]), 25, 8, 5), np.nan, np.float32)]
+
+    with pytest.raises(BadFile, match="gives NaN"):
+        generate(NanSessionDouble(), generator_card("m"), np.ones(3), 22)
+
+
+def test_the_log_keeps_the_last_record_of_an_experiment_and_survives_a_cut_line(
+    tmp_path: Path,
+) -> None:
+    append_log(tmp_path, [RUN, replace(RUN, seed=1)])
+    append_log(tmp_path, [replace(RUN, reached=0.4)])
+    with (tmp_path / "adaptations.jsonl").open("a") as file:
+        file.write('{"family": "toy", "strat')
+    assert sorted((run.seed, run.reached) for run in read_log(tmp_path)) == [(0, 0.4), (1, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("task", "detector", "role"),
+    [
+        ("jet-tagging", {"name": "cms", "type": "whole"}, "features"),
+        (
+            "detector-response",
+            {"name": "alice-tpc", "type": "tpc", "technology": "gas"},
+            "features",
+        ),
+    ],
+)
+def test_what_is_no_calorimeter_is_described_published_and_found(
+    place: Place, task: str, detector: dict[str, str], role: str
+) -> None:
+    from catalog.domain import TensorSpec
+    from catalog.index import Query
+
+    inputs = tuple(
+        TensorSpec(name=name, dtype="float32", shape=(-1, 1), role=role)
+        for name in ("noise", "energy_gev")
+    )
+    place.add(
+        "other", task=task, family=None, inputs=inputs,
+        domain=Domain.model_validate({"detector": detector}),
+    )  # fmt: skip
+    with open_index(place.settings.home) as index:
+        assert index.search(Query(detector=detector["type"], task=task))[0] == 1
+        assert index.search(Query(detector="ecal"))[0] == 0
