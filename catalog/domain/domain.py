@@ -9,9 +9,9 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from catalog.domain.base import Frozen
 from catalog.domain.detector import Detector
+from catalog.domain.mesh import Shape
 from catalog.domain.units import Unit
 from catalog.domain.vocabulary import detector_names, load_detector
-from catalog.showers.mesh import Shape
 
 
 def _ordered(pair: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -17,8 +17,8 @@ import numpy as np
 import yaml
 
 from catalog.domain import Detector, detector_names, load_detector
+from catalog.domain.mesh import Layer, Mesh
 from catalog.errors import BadFile, CatalogError
-from catalog.showers.mesh import Layer, Mesh
 from catalog.showers.reader import Asked, plain_dataset, read_rows
 from catalog.showers.showerset import ShowerSet
 from catalog.showers.sidecar import Geometry, read_sidecar

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import Detector
+from catalog.domain.mesh import Mesh, Shape, rebin
 from catalog.errors import UsageError
-from catalog.showers.mesh import Mesh, Shape, rebin
 
 
 @dataclass(frozen=True)

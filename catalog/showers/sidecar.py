@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalog.domain import Detector, Slab, Stack
+from catalog.domain.mesh import Layer, Mesh
 from catalog.errors import BadFile
-from catalog.showers.mesh import Layer, Mesh
 from catalog.validation import explain
 
 _MAX_JSON = 5_000_000  # bytes
