@@ -89,13 +89,9 @@ def _create_database(database: Path, artifacts: Path) -> None:
     if database.exists():
         return
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     temp = database.with_name(f".{uuid.uuid4().hex}.db")
     try:
-        store = SqlAlchemyStore(f"sqlite:///{temp.as_posix()}", artifacts.as_uri())
-        store.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
-        store.engine.dispose()
+        _build(temp, artifacts)
         try:
             os.link(temp, database)
         except FileExistsError:
@@ -108,6 +104,34 @@ def _create_database(database: Path, artifacts: Path) -> None:
                 ) from exc
     finally:
         temp.unlink(missing_ok=True)
+
+
+def _build(temp: Path, artifacts: Path) -> None:
+    """Migrate an empty database that nobody else sees, and write it to the disk once, at the end.
+
+    With a flush for each of the hundred statements it takes three times as long.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def no_flush(connection: Any, _: Any) -> None:
+        if isinstance(connection, sqlite3.Connection) and temp.name in _file_of(connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", no_flush)
+    try:
+        store = SqlAlchemyStore(f"sqlite:///{temp.as_posix()}", artifacts.as_uri())
+        store.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
+        store.engine.dispose()
+    finally:
+        event.remove(Engine, "connect", no_flush)
+    with temp.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA database_list").fetchone()[2])
 
 
 def _check_database(database: Path) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from catalog_mlflow import MlflowStore, _registry, _store
+from catalog_mlflow._edge import Edge
+from catalog_mlflow._folder import BucketFolder
 from catalog_mlflow._place import parse_place
 
-from catalog.errors import MissingExtra, NotFound, StoreError, UsageError
+from catalog.errors import DigestMismatch, MissingExtra, NotFound, StoreError, UsageError
 from catalog.manifest import hash_stream
 from catalog.stores import Committed, Store, open_store
 from tests.conformance.store_suite import (
@@ -25,8 +27,6 @@ from tests.conformance.store_suite import (
     read_file,
     upload_all,
 )
-
-pytest.importorskip("mlflow")
 
 
 def mlflow_client(home: Path):
@@ -96,6 +96,50 @@ def test_a_lost_race_is_taken_back(embedded: Store, monkeypatch: pytest.MonkeyPa
     assert list(embedded.versions("raced")) == [first]
 
 
+def fail_create(store: Store, monkeypatch: pytest.MonkeyPatch, times: int, first: bool) -> None:
+    """Let MLflow's create_model_version fail some times; having created it, if `first`."""
+    from mlflow.exceptions import MlflowException
+
+    client = store._client
+    create, left = client.create_model_version, iter(range(times))
+
+    def failing(*args, **kwargs):
+        if first:
+            create(*args, **kwargs)
+        if next(left, None) is not None:
+            raise MlflowException("Model Version creation error. Giving up after 3 attempts.")
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(client, "create_model_version", failing)
+
+
+def test_a_creation_whose_answer_was_lost_is_one_version(
+    embedded: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_create(embedded, monkeypatch, times=1, first=True)
+    version = publish(embedded, "unheard", FILES)
+    assert list(embedded.versions("unheard")) == [version]
+
+
+def test_a_creation_that_lost_every_race_of_mlflow_is_tried_again(
+    embedded: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_create(embedded, monkeypatch, times=4, first=False)
+    assert publish(embedded, "crowded", FILES).version == 1
+
+
+def test_a_creation_that_always_fails_leaves_nothing_visible(
+    embedded: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_registry, "_ATTEMPTS", 2)
+    fail_create(embedded, monkeypatch, times=99, first=False)
+    with pytest.raises(StoreError, match="Giving up"):
+        publish(embedded, "never", FILES)
+    monkeypatch.undo()
+    assert list(embedded.versions("never")) == []
+    assert embedded.missing("never", manifest_of(FILES)) == []
+
+
 def test_a_duplicate_of_a_killed_process_is_hidden(embedded: Store, embedded_home: Path) -> None:
     first = publish(embedded, "twice", FILES)
     foreign_version(mlflow_client(embedded_home), "twice", {"catalog.manifest": first.digest})
@@ -151,6 +195,22 @@ def assert_streams(store: Store) -> None:
         assert tracemalloc.get_traced_memory()[1] < size / 4
     finally:
         tracemalloc.stop()
+
+
+def test_a_folder_in_object_storage_keeps_the_same_promises(tmp_path: Path) -> None:
+    """MLflow's repository for local files stands in for the one of a bucket."""
+    folder = BucketFolder(tmp_path.as_uri(), Edge("the server", ""))
+    entries = manifest_of(FILES).entries
+    for entry in entries:
+        folder.put(entry, io.BytesIO(FILES[entry.path]))
+    assert folder.sizes([*FILES, "ghost.bin"]) == {path: len(FILES[path]) for path in FILES}
+    for entry in entries:
+        with folder.open(entry.path) as file:
+            assert file.read() == FILES[entry.path]
+    with pytest.raises(DigestMismatch):
+        folder.put(entries[0], io.BytesIO(b"wrong"))
+    with folder.open(entries[0].path) as file:
+        assert file.read() == FILES[entries[0].path]
 
 
 def test_a_link_out_of_the_version_is_refused(embedded: Store, embedded_home: Path) -> None:
