@@ -30,8 +30,8 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     """Publish a version folder to a store and index it.
 
     Nothing is sent before every check passed, and nothing is visible before the one commit.
-    Killed anywhere, it can be run again and resumes. Test vectors are added to the folder if it
-    has none.
+    Killed anywhere, it can be run again and resumes; files that the store lost are uploaded
+    again. Test vectors are added to the folder if it has none.
 
     Raises
     ------
@@ -42,11 +42,10 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     checked = check_folder(folder)
     name, manifest = checked.card.name, checked.manifest
     before = {version.digest for version in store.versions(name)}
-    if manifest.digest not in before:
-        for entry in store.missing(name, manifest):
-            say(f"uploading {entry.path} ({entry.size:,} bytes)")
-            with (folder / entry.path).open("rb") as source:
-                store.upload(name, manifest, entry, source)
+    for entry in store.missing(name, manifest):  # also what the store lost since
+        say(f"uploading {entry.path} ({entry.size:,} bytes)")
+        with (folder / entry.path).open("rb") as source:
+            store.upload(name, manifest, entry, source)
     version = store.commit(name, manifest, checked.card.summary, tags_of(checked.card))
     index.put(row_of(store_name, version, checked.card))
     return Published(version, checked.card, manifest.digest not in before)

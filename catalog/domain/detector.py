@@ -1,48 +1,21 @@
-"""A detector in physical terms, and the radiation length and Moliere radius of its layer stack."""
+"""A detector in physical terms; what its layer stack amounts to for a shower (X0, Ec, R_M)."""
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-from importlib.resources import files
+from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
-import yaml
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from catalog.domain.base import Frozen
+from catalog.domain.materials import Material, material_name, materials
+from catalog.domain.pdg import SCALE_ENERGY_MEV
 
-_SCALE_ENERGY_MEV = 21.2052  # Es of multiple scattering, PDG "Passage of particles through matter"
-
-
-class Material(Frozen):
-    """Constants of one material; see materials.yaml for their sources."""
-
-    density: PositiveFloat
-    z: PositiveFloat
-    x0_cm: PositiveFloat
-    ec_mev: PositiveFloat
-    also: tuple[str, ...] = ()
-
-
-@lru_cache(maxsize=1)
-def materials() -> dict[str, Material]:
-    """Materials by name."""
-    text = files("catalog.domain").joinpath("materials.yaml").read_text(encoding="utf-8")
-    return {name: Material.model_validate(row) for name, row in yaml.safe_load(text).items()}
-
-
-def material_name(name: str) -> str:
-    """The catalog's name of a material that may be given by another one (G4_W is W).
-
-    Raises
-    ------
-    ValueError
-        Unknown material; lists the known ones.
-    """
-    for known, material in materials().items():
-        if name == known or name in material.also:
-            return known
-    raise ValueError(f"unknown material {name!r}; known: {', '.join(sorted(materials()))}")
+# DD4hep's DetType flags, without their prefix `DetType_`.
+Flag = Literal[
+    "CALORIMETER", "ELECTROMAGNETIC", "HADRONIC", "BARREL", "ENDCAP", "FORWARD", "TRACKER", "MUON"
+]
 
 
 class Slab(Frozen):
@@ -65,6 +38,22 @@ class Stack(Frozen):
     slabs: tuple[Slab, ...] = Field(min_length=1)
 
 
+class ShowerResponse(Frozen):
+    """What a parametrised simulation cannot derive from the stack; each a property of the detector.
+
+    stochastic : c of sigma/E = c / sqrt(E/GeV), the sampling fluctuations
+    lateral_scale : factor on the Moliere radius where spots are placed (GFLASH showers are narrow)
+    axis_jitter_rm : spread of the shower axis at 10 GeV in R_M; falls as 1/sqrt(E)
+    threshold_mev : visible energy below which a cell reads zero
+    """
+
+    stochastic: float = Field(0.0, ge=0, lt=1)
+    lateral_scale: PositiveFloat = 1.0
+    axis_jitter_rm: float = Field(0.02, ge=0, lt=1)
+    threshold_mev: float = Field(0.0, ge=0)
+    source: str = ""
+
+
 class Detector(Frozen):
     """A calorimeter or another subdetector; calorimeters should give their layer stack."""
 
@@ -76,9 +65,25 @@ class Detector(Frozen):
     readout_layers: PositiveInt | None = None
     cell_mm: tuple[PositiveFloat, PositiveFloat] | None = None
     sampling_fraction: float | None = Field(None, gt=0, le=1)
+    sides: PositiveInt | None = Field(
+        None, description="of the polyhedron; None: a tube or a block"
+    )
+    rmin_mm: PositiveFloat | None = None
+    rmax_mm: PositiveFloat | None = None
+    half_length_mm: PositiveFloat | None = None
     field_t: float | None = None
     dd4hep: str | None = None
+    flags: tuple[Flag, ...] = ()
+    response: ShowerResponse = ShowerResponse()
     source: str = ""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Detector:
+        if self.rmin_mm and self.rmax_mm and self.rmin_mm >= self.rmax_mm:
+            raise ValueError(f"rmin_mm {self.rmin_mm} is not below rmax_mm {self.rmax_mm}")
+        if self.stack and not any(slab.active for part in self.stack for slab in part.slabs):
+            raise ValueError("no slab of the stack is active: mark what is read out")
+        return self
 
     @cached_property
     def materials(self) -> tuple[str, ...]:
@@ -91,28 +96,49 @@ class Detector(Frozen):
     @cached_property
     def x0_mm(self) -> float | None:
         """Effective radiation length: sum(d) / sum(d / X0) over the stack."""
-        slabs = self._slabs()
-        if not slabs:
-            return None
-        radiation_lengths = sum(mm / (10 * materials()[name].x0_cm) for mm, name in slabs)
-        return sum(mm for mm, _ in slabs) / radiation_lengths
+        inverse = self._per_mm(lambda m: 1 / (10 * m.x0_cm))
+        return None if inverse is None else 1 / inverse
+
+    @cached_property
+    def ec_mev(self) -> float | None:
+        """Effective critical energy (Dovzhenko), mean over depth in X0 (Grindhammer-Peters A)."""
+        inverse = self._per_mm(lambda m: m.ec_mev / (10 * m.x0_cm))
+        return None if inverse is None or self.x0_mm is None else inverse * self.x0_mm
+
+    @cached_property
+    def ec_rossi_mev(self) -> float | None:
+        """Effective critical energy in Rossi's definition (PDG)."""
+        inverse = self._per_mm(lambda m: m.ec_rossi_mev / (10 * m.x0_cm))
+        return None if inverse is None or self.x0_mm is None else inverse * self.x0_mm
 
     @cached_property
     def rm_mm(self) -> float | None:
         """Effective Moliere radius: 1/R_M = sum(w Ec/X)/Es by mass (Grindhammer-Peters, eq. A)."""
-        slabs = self._slabs()
-        if not slabs:
-            return None
-        inverse = sum(
-            mm * materials()[name].ec_mev / (10 * materials()[name].x0_cm) for mm, name in slabs
-        )
-        return _SCALE_ENERGY_MEV * sum(mm for mm, _ in slabs) / inverse
+        inverse = self._per_mm(lambda m: m.ec_mev / (10 * m.x0_cm))
+        return None if inverse is None else SCALE_ENERGY_MEV / inverse
+
+    @cached_property
+    def lambda_mm(self) -> float | None:
+        """Effective nuclear interaction length."""
+        inverse = self._per_mm(lambda m: 1 / (10 * m.lambda_cm))
+        return None if inverse is None else 1 / inverse
 
     @cached_property
     def depth_mm(self) -> float | None:
         """Total depth of the stack."""
         slabs = self._slabs()
         return sum(mm for mm, _ in slabs) if slabs else None
+
+    def slabs(self) -> tuple[Slab, ...]:
+        """Every slab from the front face inwards, repeats written out."""
+        return tuple(slab for part in self.stack for _ in range(part.repeat) for slab in part.slabs)
+
+    def _per_mm(self, rate: Callable[[Material], float]) -> float | None:
+        """Mean over depth of a rate per mm of material; None without a stack."""
+        slabs = self._slabs()
+        if not slabs:
+            return None
+        return sum(mm * rate(materials()[name]) for mm, name in slabs) / sum(mm for mm, _ in slabs)
 
     def _slabs(self) -> list[tuple[float, str]]:
         return [

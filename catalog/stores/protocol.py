@@ -34,15 +34,24 @@ class Store(Protocol):
         ...
 
     def manifest(self, version: Committed) -> bytes:
-        """The manifest's bytes as they were committed, at most MAX_MANIFEST + 1 of them."""
+        """The manifest's bytes as they were committed, at most MAX_MANIFEST + 1 of them.
+
+        Raises
+        ------
+        NotFound
+            No such version, or one without a manifest.
+        """
         ...
 
     def open_file(self, version: Committed, entry: Entry) -> AbstractContextManager[BinaryIO]:
-        """Open one file of a visible version for reading."""
+        """Open one file of a visible version for reading; NotFound at the latest on entering."""
         ...
 
     def missing(self, name: str, manifest: Manifest) -> list[Entry]:
-        """The files that still have to be uploaded before `commit`; a killed upload resumes."""
+        """The files that still have to be uploaded before `commit`; a killed upload resumes.
+
+        Files that a committed version lost are among them; uploading them again repairs it.
+        """
         ...
 
     def upload(self, name: str, manifest: Manifest, entry: Entry, source: BinaryIO) -> None:

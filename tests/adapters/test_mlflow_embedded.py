@@ -11,14 +11,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from catalog_mlflow import MlflowStore, _registry, _store
-from catalog_mlflow._edge import Edge
-from catalog_mlflow._folder import BucketFolder
-from catalog_mlflow._place import parse_place
 
 from catalog.errors import DigestMismatch, MissingExtra, NotFound, StoreError, UsageError
 from catalog.manifest import hash_stream
 from catalog.stores import Committed, Store, open_store
+from catalog_mlflow import MlflowStore, _registry, _store
+from catalog_mlflow._edge import Edge
+from catalog_mlflow._folder import BucketFolder
+from catalog_mlflow._place import parse_place
 from tests.conformance.store_suite import (
     FILES,
     manifest_of,

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from catalog_mlflow import MlflowStore, _client, open_store
-from catalog_mlflow._edge import Edge
-from catalog_mlflow._http_folder import HttpFolder, proxied_path
 
 from catalog.errors import DigestMismatch, NotAuthorised, NotFound, StoreError
 from catalog.stores import Committed
+from catalog_mlflow import MlflowStore, _client, open_store
+from catalog_mlflow._edge import Edge
+from catalog_mlflow._http_folder import HttpFolder, proxied_path
 from tests.adapters.mlflow_server import free_port
 from tests.conformance.store_suite import FILES, DyingSource, KilledError, manifest_of
 

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from catalog_mlflow import MlflowStore
-from catalog_mlflow._place import parse_place
 
 from catalog.stores import Committed, Store
+from catalog_mlflow import MlflowStore
+from catalog_mlflow._place import parse_place
 from tests.conformance.store_suite import (
     FILES,
     in_threads,
