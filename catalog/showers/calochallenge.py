@@ -1,27 +1,35 @@
 """The CaloChallenge layout: `incident_energies` (N,1) and `showers` (N,voxels), both MeV.
 
-Where the cells lie comes from, in this order: the detector the user names; attributes of the file
-(`mesh_shape`, `cell_mm`, `layer_mm`); a JSON of the same name beside it; the number of voxels, if
-it is one of the four published sets. The number never decides between two flattening orders:
-files that store 3-D or 4-D showers are not of this layout.
+Where the cells lie comes from, in this order: a binning XML the user names; attributes of the file
+(`mesh`, or `mesh_shape`, `cell_mm`, `layer_mm`); a JSON of the same name beside it; a binning XML
+beside it; the number of voxels, if it is one of the four published sets; the detector the user
+names. The number never decides between two flattening orders: files that store 3-D or 4-D showers
+are not of this layout.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import h5py
 import numpy as np
-import yaml
 
-from catalog.domain import Detector, detector_names, load_detector
-from catalog.domain.mesh import Layer, Mesh
-from catalog.errors import BadFile, CatalogError
-from catalog.showers.reader import Asked, plain_dataset, read_rows
-from catalog.showers.showerset import ShowerSet
-from catalog.showers.sidecar import Geometry, read_sidecar
+from catalog.domain import Detector
+from catalog.errors import BadFile
+from catalog.showers.binning import from_binning
+from catalog.showers.geometry import (
+    Geometry,
+    from_attributes,
+    from_detector,
+    from_voxel_count,
+    grid,
+    published_sets,
+)
+from catalog.showers.hdf5 import Table, has, table
+from catalog.showers.reader import Asked, Opened, Rows
+from catalog.showers.sidecar import read_sidecar
+
+__all__ = ["READER", "CaloChallengeReader", "grid", "published_sets"]
 
 
 class CaloChallengeReader:
@@ -29,56 +37,79 @@ class CaloChallengeReader:
 
     looks_for = "datasets incident_energies (N,1) and showers (N,voxels)"
 
-    def recognises(self, file: h5py.File) -> bool:
+    def recognises(self, file: object) -> bool:
         """Both datasets are there."""
-        return "incident_energies" in file and "showers" in file
+        return has(file, "incident_energies", "showers")
 
-    def read(self, file: h5py.File, asked: Asked) -> ShowerSet:
-        """Read the showers; energies become GeV."""
+    def open(self, file: Any, asked: Asked) -> Opened:
+        """Find the geometry; energies become GeV."""
         path = asked.path
-        shape = plain_dataset(file, "showers", path).shape
-        if len(shape) != 2:
+        showers = table(file, "showers", path)
+        if len(showers.shape) != 2:
             raise BadFile(
-                f"{path}: showers has shape {shape}; this layout is flat, (N, voxels)",
+                f"{path}: showers has shape {showers.shape}; this layout is flat, (N, voxels)",
                 "flatten each shower in the order layer, then phi (or y), then r (or x)",
             )
-        geometry = _geometry(file, shape[1], asked)
-        incident = read_rows(file, "incident_energies", asked.limit, path).reshape(-1)
-        showers = read_rows(file, "showers", asked.limit, path)
-        if len(incident) != len(showers):
-            raise BadFile(
-                f"{path}: {len(incident)} incident energies for {len(showers)} showers",
-                "the file is damaged, or was cut: make it again",
-            )
-        showers *= np.float32(1e-3)
-        theta = np.zeros(len(incident))
-        if "incident_theta" in file:
-            theta = read_rows(file, "incident_theta", asked.limit, path).reshape(-1)
-        detector = _with_sampling_fraction(file, geometry.detector, asked)
-        pdg = asked.pdg if asked.pdg is not None else geometry.pdg
-        if pdg is None:
-            raise BadFile(f"{path}: does not say which particle", "name it: --particle e-")
-        return ShowerSet(showers, incident * 1e-3, theta, geometry.mesh, detector, pdg)
+        incident = one_column(table(file, "incident_energies", path))
+        theta = (
+            one_column(table(file, "incident_theta", path)) if has(file, "incident_theta") else None
+        )
+        rows = same_length(showers, incident, theta)
+        geometry = _geometry(file, showers.shape[1], asked)
+        scale, incident_scale = showers.gev("MeV"), incident.gev("MeV")
+
+        def fetch(start: int, stop: int) -> Rows:
+            angle = theta.column(start, stop) if theta else np.zeros(stop - start)
+            energy = incident.column(start, stop) * incident_scale
+            return Rows(showers.energies(start, stop, scale), energy, angle)
+
+        published = geometry.where in {s["name"] for s in published_sets().values()}
+        return Opened(
+            rows,
+            geometry.mesh,
+            _with_sampling_fraction(file, geometry.detector, asked),
+            asked.need_pdg(geometry.pdg),
+            fetch,
+            showers.align,
+            1.0 if published else None,  # published cells are corrected for sampling
+        )
 
 
 READER = CaloChallengeReader()
 
 
-@lru_cache(maxsize=1)
-def published_sets() -> dict[int, Any]:
-    """Geometry of the published data sets by number of voxels."""
-    text = files("catalog.showers").joinpath("calochallenge.yaml").read_text(encoding="utf-8")
-    table: dict[int, Any] = yaml.safe_load(text)
-    return table
+def one_column(column: Table) -> Table:
+    """Refuse a dataset that does not hold one number per shower."""
+    if any(n != 1 for n in column.shape[1:]):
+        raise BadFile(
+            f"{column.path}: {column.key} has shape {column.shape}; expected one number per "
+            "shower, (N, 1)",
+            "are its axes swapped, or is it another quantity?",
+        )
+    return column
+
+
+def same_length(showers: Table, *others: Table | None) -> int:
+    """Number of showers, the same in every dataset."""
+    rows = showers.shape[0]
+    for other in others:
+        if other is not None and other.shape[0] != rows:
+            raise BadFile(
+                f"{showers.path}: {other.shape[0]} rows of {other.key} for {rows} {showers.key}",
+                "the file is damaged, was cut, or its axes are swapped: make it again",
+            )
+    return rows
 
 
 def _geometry(file: h5py.File, voxels: int, asked: Asked) -> Geometry:
     """Where the cells lie; the mesh always has exactly `voxels` of them."""
     found = (
-        _from_attributes(file, asked)
+        (from_binning(asked, voxels) if asked.binning else None)
+        or from_attributes(file, asked)
         or read_sidecar(asked.path)
-        or _from_voxel_count(voxels)
-        or _from_detector(asked.detector, voxels)
+        or from_binning(asked, voxels)
+        or from_voxel_count(voxels)
+        or from_detector(asked.detector, voxels)
     )
     if found is None:
         known = ", ".join(f"{n} ({s['name']})" for n, s in published_sets().items())
@@ -99,79 +130,14 @@ def _geometry(file: h5py.File, voxels: int, asked: Asked) -> Geometry:
 
 def _with_sampling_fraction(file: h5py.File, detector: Detector, asked: Asked) -> Detector:
     """Our Geant4 samples carry active and total deposits, which give the fraction exactly."""
-    sums = ("active_energy", "total_deposit")
-    if detector.sampling_fraction is not None or not all(key in file for key in sums):
+    if detector.sampling_fraction is not None or not has(file, "active_energy", "total_deposit"):
         return detector
-    active, total = (float(np.sum(read_rows(file, key, None, asked.path))) for key in sums)
+    active, total = (_sum(table(file, k, asked.path)) for k in ("active_energy", "total_deposit"))
     if not 0 < active <= total:
         return detector
     return detector.model_copy(update={"sampling_fraction": active / total})
 
 
-def _from_attributes(file: h5py.File, asked: Asked) -> Geometry | None:
-    """Attributes of the file itself: mesh_shape, cell_mm, layer_mm, detector, pdg."""
-    attributes = file.attrs
-    if not {"mesh_shape", "cell_mm", "layer_mm"} <= set(attributes):
-        return None
-    try:
-        layers, ny, nx = (int(v) for v in np.ravel(attributes["mesh_shape"]))
-        cell_x, cell_y = (float(v) for v in np.ravel(attributes["cell_mm"]))
-        depth = float(attributes["layer_mm"])
-        name = str(attributes.get("detector", ""))
-        pdg = int(attributes["pdg"]) if "pdg" in attributes else None
-    except (ValueError, TypeError) as exc:
-        raise BadFile(f"{asked.path}: bad geometry attributes: {exc}") from exc
-    if not (0 < layers <= 1000 and 0 < ny <= 1000 and 0 < nx <= 1000 and depth > 0):
-        raise BadFile(f"{asked.path}: bad geometry attributes: mesh_shape {layers, ny, nx}")
-    detector = asked.detector
-    if detector is None:
-        if name not in detector_names():
-            raise BadFile(
-                f"{asked.path}: its detector {name!r} is not in the vocabulary",
-                "describe it: --detector FILE.yaml",
-            )
-        detector = load_detector(name)
-    return Geometry(grid(layers, depth, ny, cell_y, nx, cell_x), detector, pdg, "its attributes")
-
-
-def _from_voxel_count(voxels: int) -> Geometry | None:
-    """One of the published CaloChallenge sets."""
-    known = published_sets().get(voxels)
-    if known is None:
-        return None
-    detector = load_detector(known["detector"])
-    cut = known["layers"] * known["repeat"]
-    # Set 1 publishes no depths; one mm per layer is only a label there (its detector has no X0).
-    step = (detector.depth_mm or float(len(cut))) / len(cut)
-    layers = []
-    for i, layer in enumerate(cut):
-        phi = tuple(float(v) for v in np.linspace(-np.pi, np.pi, layer["alpha"] + 1))
-        radii = tuple(float(v) for v in layer["r_mm"])
-        layers.append(Layer(i * step, (i + 1) * step, "polar", phi, radii))
-    return Geometry(Mesh(tuple(layers)), detector, known["pdg"], known["name"])
-
-
-def _from_detector(detector: Detector | None, voxels: int) -> Geometry | None:
-    """Square cells of the detector the user named."""
-    if detector is None or not detector.readout_layers or not detector.cell_mm:
-        return None
-    side = round((voxels / detector.readout_layers) ** 0.5)
-    if side * side * detector.readout_layers != voxels:
-        raise BadFile(
-            f"{voxels} voxels are not {detector.readout_layers} layers of n x n cells, as "
-            f"detector {detector.name!r} would have",
-            "check readout_layers of the detector",
-        )
-    depth = (detector.depth_mm or float(detector.readout_layers)) / detector.readout_layers
-    cell_x, cell_y = detector.cell_mm
-    mesh = grid(detector.readout_layers, depth, side, cell_y, side, cell_x)
-    return Geometry(mesh, detector, None, f"detector {detector.name}")
-
-
-def grid(layers: int, depth: float, ny: int, cell_y: float, nx: int, cell_x: float) -> Mesh:
-    """Equal layers of equal cells, centred on the axis; lengths in mm."""
-    if not (depth > 0 and cell_x > 0 and cell_y > 0):
-        raise CatalogError("cells and layers must have positive sizes")
-    y = tuple((i - ny / 2) * cell_y for i in range(ny + 1))
-    x = tuple((i - nx / 2) * cell_x for i in range(nx + 1))
-    return Mesh(tuple(Layer(i * depth, (i + 1) * depth, "cartesian", y, x) for i in range(layers)))
+def _sum(column: Table) -> float:
+    rows = min(one_column(column).shape[0], 1_000_000)
+    return float(np.sum(column.column(0, rows)))

@@ -6,14 +6,16 @@ Fixed angle: `ECAL` (N,x,y,z) in deposited GeV, `target` (N,>=2) whose column 1 
 
 from __future__ import annotations
 
-import h5py
+from typing import Any
+
 import numpy as np
 
 from catalog.domain import load_detector
 from catalog.errors import BadFile
-from catalog.showers.calochallenge import grid
-from catalog.showers.reader import Asked, plain_dataset, read_rows
-from catalog.showers.showerset import ShowerSet
+from catalog.showers.calochallenge import same_length
+from catalog.showers.geometry import grid
+from catalog.showers.hdf5 import Table, has, table
+from catalog.showers.reader import Asked, Opened, Rows
 
 _VARIABLE_ANGLE_SCALE = 50.0  # stored ECAL unit of the variable-angle files, per deposited GeV
 
@@ -23,43 +25,63 @@ class Gan3dReader:
 
     looks_for = "datasets ECAL (N,x,y,z) and energy or target"
 
-    def recognises(self, file: h5py.File) -> bool:
+    def recognises(self, file: object) -> bool:
         """ECAL with one of its two companions."""
-        return "ECAL" in file and ("energy" in file or "target" in file)
+        return has(file, "ECAL") and (has(file, "energy") or has(file, "target"))
 
-    def read(self, file: h5py.File, asked: Asked) -> ShowerSet:
-        """Read the showers; the axes (x,y,z) become (layer,y,x)."""
+    def open(self, file: Any, asked: Asked) -> Opened:
+        """Check the shapes; the axes (x,y,z) become (layer,y,x)."""
         path = asked.path
-        shape = plain_dataset(file, "ECAL", path).shape
-        if len(shape) != 4:
-            raise BadFile(f"{path}: ECAL has shape {shape}; expected (N,x,y,z)")
-        ecal = read_rows(file, "ECAL", asked.limit, path)
-        variable_angle = "energy" in file
-        if variable_angle:
-            incident = read_rows(file, "energy", asked.limit, path).reshape(len(ecal), -1)[:, 0]
-            ecal /= np.float32(_VARIABLE_ANGLE_SCALE)
-        else:
-            target = read_rows(file, "target", asked.limit, path)
-            if target.ndim != 2 or target.shape[1] < 2:
-                raise BadFile(f"{path}: target has shape {target.shape}; column 1 is the energy")
-            incident = target[:, 1].astype(np.float64)
-        angle_key = next((key for key in ("mtheta", "theta") if key in file), None)
-        theta = np.full(len(ecal), np.pi / 2)
-        if angle_key and variable_angle:
-            theta = read_rows(file, angle_key, asked.limit, path).reshape(-1)
-        if not len(ecal) == len(incident) == len(theta):
+        ecal = table(file, "ECAL", path)
+        if len(ecal.shape) != 4:
             raise BadFile(
-                f"{path}: {len(ecal)} showers, {len(incident)} energies, {len(theta)} angles"
+                f"{path}: ECAL has shape {ecal.shape}; expected (N,x,y,z)",
+                "reshape the showers to three axes, depth last",
             )
+        variable_angle = has(file, "energy")
+        energy = table(file, "energy" if variable_angle else "target", path)
+        if not variable_angle and (len(energy.shape) != 2 or energy.shape[1] < 2):
+            raise BadFile(
+                f"{path}: target has shape {energy.shape}; column 1 is the energy",
+                "store target as (N, >= 2): particle code, energy in GeV",
+            )
+        angle_key = next((key for key in ("mtheta", "theta") if has(file, key)), None)
+        angle = table(file, angle_key, path) if angle_key and variable_angle else None
+        rows = same_length(ecal, energy, angle)
         detector = asked.detector or load_detector("clic-3dgan")
-        nx, ny, nz = shape[1:]
+        nx, ny, nz = ecal.shape[1:]
         cell_x, cell_y = detector.cell_mm or (5.1, 5.1)
         depth = (detector.depth_mm or float(nz)) / (detector.readout_layers or nz)
-        flat = np.ascontiguousarray(ecal.transpose(0, 3, 2, 1)).reshape(len(ecal), -1)
         mesh = grid(nz, depth, ny, cell_y, nx, cell_x)
-        pdg = asked.pdg if asked.pdg is not None else 11
-        # The files measure the angle from the surface: 90 degrees is along the axis of the mesh.
-        return ShowerSet(flat, incident, np.abs(np.pi / 2 - theta), mesh, detector, pdg)
+        column = 0 if variable_angle else 1
+
+        def fetch(start: int, stop: int) -> Rows:
+            return _rows(ecal, energy, column, angle, start, stop)
+
+        return Opened(
+            rows,
+            mesh,
+            detector,
+            asked.pdg if asked.pdg is not None else 11,
+            fetch,
+            ecal.align,
+        )
 
 
 READER = Gan3dReader()
+
+
+def _rows(
+    ecal: Table, energy: Table, column: int, angle: Table | None, start: int, stop: int
+) -> Rows:
+    """Showers start .. stop: (n, z * y * x) in deposited GeV."""
+    cells = ecal.energies(start, stop, 1.0)
+    theta = np.full(len(cells), np.pi / 2)
+    if column == 0:  # variable angle
+        cells /= np.float32(_VARIABLE_ANGLE_SCALE)
+    if angle is not None:
+        theta = angle.column(start, stop)
+    flat = np.ascontiguousarray(cells.transpose(0, 3, 2, 1)).reshape(len(cells), -1)
+    incident = energy.column(start, stop, column)
+    # The files measure the angle from the surface: 90 degrees is along the axis of the mesh.
+    return Rows(flat, incident, np.abs(np.pi / 2 - theta))

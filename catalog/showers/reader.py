@@ -1,28 +1,43 @@
 """Read showers from a file, whatever its format; the format is recognised from the content.
 
-Nothing in a file is trusted: sizes are bounded before anything is allocated, and HDF5's ways of
-pointing at other files are refused.
+A reader opens a file and says what is in it (`Opened`); rows are then fetched in chunks, so that
+`iterate_showers` holds one chunk of a file however large, and `read_showers` only its result.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import Detector
-from catalog.errors import BadFile
+from catalog.domain.mesh import Mesh
+from catalog.errors import BadFile, UsageError
 from catalog.manifest import hash_stream
+from catalog.showers.checks import Checks, calibrated
+from catalog.showers.hdf5 import names_in, open_hdf5
 from catalog.showers.showerset import ShowerSet
 
-_MAX_VALUES = 2_000_000_000  # cells of one read: 8 GB
-_CHUNK_VALUES = 20_000_000
-_MAX_ROWS = 100_000_000
+_CHUNK_BYTES = 64_000_000
+_SAMPLE = 200  # showers that tell how a file is calibrated
+
+
+class Rows(NamedTuple):
+    """Some showers of a file.
+
+    energies : (n, mesh.voxels) float32, GeV; incident_gev : (n,); theta_rad : (n,)
+    """
+
+    energies: NDArray[np.float32]
+    incident_gev: NDArray[np.float64]
+    theta_rad: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,19 +48,71 @@ class Asked:
     detector: Detector | None = None
     pdg: int | None = None
     limit: int | None = None
+    binning: Path | None = None
+
+    def need_detector(self, why: str) -> Detector:
+        """The detector the user named.
+
+        Raises
+        ------
+        BadFile
+            None was named.
+        """
+        if self.detector is None:
+            raise BadFile(
+                f"{self.path}: {why}", "name it: --detector NAME (see them: catalog detectors)"
+            )
+        return self.detector
+
+    def need_pdg(self, told: int | None = None) -> int:
+        """The particle the user named, else the one the file tells."""
+        pdg = self.pdg if self.pdg is not None else told
+        if pdg is None:
+            raise BadFile(
+                f"{self.path}: does not say which particle", "name it: --particle e- (or a PDG id)"
+            )
+        return pdg
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a file holds, before any shower is read.
+
+    rows : number of showers in the file
+    fetch : (start, stop) -> those showers, start < stop <= rows
+    align : showers per stored chunk; reading multiples of it is fastest
+    fraction : visible over incident energy where the format fixes it, else the detector's
+    """
+
+    rows: int
+    mesh: Mesh
+    detector: Detector
+    pdg: int
+    fetch: Callable[[int, int], Rows]
+    align: int = 1
+    fraction: float | None = None
+
+
+class RootFile(NamedTuple):
+    """A file that begins like a ROOT file; opened only by a reader that has ROOT."""
+
+    path: Path
 
 
 class Reader(Protocol):
-    """One file format, found through the entry-point group `catalog.readers`."""
+    """One file format, found through the entry-point group `catalog.readers`.
+
+    `file` is an open `h5py.File`, or a `RootFile`.
+    """
 
     looks_for: str
 
-    def recognises(self, file: h5py.File) -> bool:
+    def recognises(self, file: object) -> bool:
         """Whether the file is of this format."""
         ...
 
-    def read(self, file: h5py.File, asked: Asked) -> ShowerSet:
-        """Read at most `asked.limit` showers."""
+    def open(self, file: object, asked: Asked) -> Opened:
+        """Say what the file holds; refuse it if it contradicts itself."""
         ...
 
 
@@ -55,126 +122,148 @@ def read_showers(
     detector: Detector | None = None,
     pdg: int | None = None,
     limit: int | None = None,
+    binning: Path | None = None,
 ) -> ShowerSet:
-    """Read a shower file.
+    """Read a shower file into memory.
 
     Parameters
     ----------
     detector, pdg : needed where the file does not tell them
     limit : read the first `limit` showers only
+    binning : CaloChallenge XML of the voxels, where it does not lie beside the file
 
     Raises
     ------
     BadFile
         Damaged, of an unknown format, with NaN, infinite or negative energies, or too large.
     """
+    with _opened(Asked(path, detector, pdg, limit, binning)) as (opened, rows):
+        needed = 4 * rows * opened.mesh.voxels
+        if needed > _memory() // 2:
+            raise BadFile(
+                f"{path}: {rows:,} showers of {opened.mesh.voxels:,} cells take "
+                f"{needed / 1e9:.3g} GB, more than can be held in memory",
+                "read fewer showers (--showers N), or iterate_showers() chunk by chunk",
+            )
+        parts = _parts(opened, rows, None, path)
+        first = next(parts)
+        if len(first) == rows:
+            return next(parts, first)  # runs the checks that need all showers
+        return _joined(first, parts, rows)
+
+
+def iterate_showers(
+    path: Path,
+    *,
+    detector: Detector | None = None,
+    pdg: int | None = None,
+    limit: int | None = None,
+    binning: Path | None = None,
+    chunk: int | None = None,
+) -> Iterator[ShowerSet]:
+    """Read a shower file of any size, `chunk` showers at a time (by default about 64 MB).
+
+    Memory is bounded by a few chunks. Every chunk carries the digest of the whole file. Errors
+    are those of `read_showers`, raised when the damaged chunk is reached.
+    """
+    if chunk is not None and chunk < 1:
+        raise UsageError(f"chunk must be at least 1, not {chunk}")
+    with _opened(Asked(path, detector, pdg, limit, binning)) as (opened, rows):
+        yield from _parts(opened, rows, chunk, path)
+
+
+@contextmanager
+def _opened(asked: Asked) -> Iterator[tuple[Opened, int]]:
+    """The file as its reader sees it, and how many showers were asked for."""
+    path = asked.path
+    if asked.limit is not None and asked.limit < 1:
+        raise UsageError(f"at least one shower must be read, not {asked.limit}")
     if not path.is_file():
         raise BadFile(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
+    with _container(path) as file:
+        opened = _reader_for(file, path).open(file, asked)
+        yield opened, min(opened.rows, asked.limit or opened.rows)
+
+
+@contextmanager
+def _container(path: Path) -> Iterator[object]:
     with path.open("rb") as stream:
-        digest, _ = hash_stream(stream)
-    asked = Asked(path, detector, pdg, limit)
-    try:
-        with h5py.File(path, "r") as file:
-            showers = _reader_for(file, path).read(file, asked)
-    except OSError as exc:
-        raise BadFile(
-            f"{path}: not a readable HDF5 file ({_first_line(exc)})",
-            "if it was downloaded, it may be incomplete: download it again",
-        ) from exc
-    except MemoryError as exc:
-        raise BadFile(f"{path}: too large for this machine's memory") from exc
-    return _with_digest(_checked(showers, path), path, digest)
+        start = stream.read(8)
+    if start[:4] == b"root":
+        yield RootFile(path)
+        return
+    with open_hdf5(path) as file:
+        yield file
 
 
-def read_rows(file: h5py.File, key: str, limit: int | None, path: Path) -> NDArray[Any]:
-    """Read rows of one plain dataset as float, bounded, in chunks.
+def _parts(opened: Opened, rows: int, chunk: int | None, path: Path) -> Iterator[ShowerSet]:
+    """Checked showers, chunk by chunk."""
+    size = chunk or _chunk_rows(opened)
+    checks = Checks(path, opened.detector, opened.pdg, opened.fraction)
+    detector, digest = opened.detector, ""
+    for start in range(0, rows, size):
+        found = opened.fetch(start, min(start + size, rows))
+        checks.add(found.energies, found.incident_gev, found.theta_rad)
+        if start == 0:
+            detector = _detector(opened, found, rows)
+            with path.open("rb") as stream:  # only now: a file that is refused is not hashed
+                digest, _ = hash_stream(stream)
+        yield ShowerSet(*found, opened.mesh, detector, opened.pdg, path.name, digest)
+    checks.finish()
 
-    Energies become float32 chunk by chunk, so a file of doubles needs no second copy.
+
+def _detector(opened: Opened, first: Rows, rows: int) -> Detector:
+    """The detector, with the sampling fraction that these energies have.
+
+    Always from the same showers, so that the answer depends neither on the chunk nor, beyond the
+    first 200, on how many showers were asked for.
     """
-    dataset = plain_dataset(file, key, path)
-    rows = min(dataset.shape[0], limit) if limit is not None else dataset.shape[0]
-    width = int(np.prod(dataset.shape[1:], dtype=np.int64))
-    if rows > _MAX_ROWS or rows * width > _MAX_VALUES:
-        raise BadFile(
-            f"{path}: {key} has {rows:,} x {width:,} values, more than can be held in memory",
-            "read fewer showers: --showers N",
+    n = min(_SAMPLE, rows)
+    sample = first if len(first.incident_gev) >= n else opened.fetch(0, n)
+    return calibrated(opened.detector, sample.energies[:n], sample.incident_gev[:n])
+
+
+def _joined(first: ShowerSet, rest: Iterator[ShowerSet], rows: int) -> ShowerSet:
+    """All chunks in one; filled in place, so nothing is held twice."""
+    energies = np.empty((rows, first.mesh.voxels), np.float32)
+    incident, theta = np.empty(rows), np.empty(rows)
+    start = 0
+    part: ShowerSet | None = first
+    while part is not None:
+        here = slice(start, start + len(part))
+        energies[here], incident[here], theta[here] = (
+            part.energies,
+            part.incident_gev,
+            part.theta_rad,
         )
-    kind = np.float64 if width == 1 else np.float32
-    out = np.empty((rows, *dataset.shape[1:]), kind)
-    step = max(1, _CHUNK_VALUES // max(width, 1))
-    for start in range(0, rows, step):
-        out[start : start + step] = dataset[start : min(start + step, rows)]
-    return out
+        start += len(part)
+        part = next(rest, None)
+    return replace(first, energies=energies, incident_gev=incident, theta_rad=theta)
 
 
-def plain_dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
-    """A numeric dataset stored in this very file.
-
-    Raises
-    ------
-    BadFile
-        Missing, a link to another file, external or virtual storage, or not numeric.
-    """
-    link = file.get(key, getlink=True)
-    if link is None:
-        raise BadFile(f"{path}: dataset {key!r} is missing")
-    if not isinstance(link, h5py.HardLink):
-        raise BadFile(f"{path}: {key!r} is a link; only data in the file itself is read")
-    dataset = file[key]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-        raise BadFile(f"{path}: {key!r} is not a numeric dataset")
-    if dataset.external or dataset.is_virtual:
-        raise BadFile(f"{path}: {key!r} is stored in other files, which are not read")
-    if dataset.ndim < 1 or dataset.shape[0] == 0:
-        raise BadFile(f"{path}: {key!r} is empty")
-    return dataset
+def _chunk_rows(opened: Opened) -> int:
+    rows = max(1, _CHUNK_BYTES // (4 * opened.mesh.voxels))
+    return rows - rows % opened.align if rows > opened.align else rows
 
 
-def _reader_for(file: h5py.File, path: Path) -> Reader:
+def _memory() -> int:
+    """Bytes of memory of this machine; 8 GB where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 8_000_000_000
+
+
+def _reader_for(file: object, path: Path) -> Reader:
     tried = []
     for entry in sorted(entry_points(group="catalog.readers"), key=lambda e: e.name):
         reader: Reader = entry.load()
         if reader.recognises(file):
             return reader
         tried.append(f"{entry.name} ({reader.looks_for})")
-    keys = ", ".join(f"{key}" for key in list(file)[:12]) or "nothing"
+    names = names_in(file)
+    held = ", ".join(name[:40] for name in names[:12]) or "nothing"
     raise BadFile(
-        f"{path}: format not recognised; it holds {keys}; looked for: {'; '.join(tried)}",
+        f"{path}: format not recognised; it holds {held}; looked for: {'; '.join(tried)}",
         "convert it to the CaloChallenge layout: incident_energies (N,1), showers (N,voxels), MeV",
     )
-
-
-def _checked(showers: ShowerSet, path: Path) -> ShowerSet:
-    """Refuse what no calorimeter can measure."""
-    for name, values in (
-        ("incident energies", showers.incident_gev),
-        ("cell energies", showers.energies),
-        ("angles", showers.theta_rad),
-    ):
-        if not np.isfinite(values).all():
-            row = int(np.argwhere(~np.isfinite(values))[0][0])
-            raise BadFile(f"{path}: {name} hold NaN or infinity (first in shower {row})")
-    if (showers.incident_gev <= 0).any():
-        row = int(np.argwhere(showers.incident_gev <= 0)[0][0])
-        raise BadFile(f"{path}: shower {row} has an incident energy of zero or less")
-    if (showers.energies < 0).any():
-        row = int(np.argwhere(showers.energies < 0)[0][0])
-        raise BadFile(
-            f"{path}: shower {row} has a negative cell energy",
-            "cells must hold deposited energy; subtract no pedestal, or set negative cells to 0",
-        )
-    ratio = float(np.median(showers.energies.sum(1) / showers.incident_gev))
-    if ratio > 3:
-        raise BadFile(
-            f"{path}: showers deposit {ratio:.3g} times their incident energy",
-            "check the units: CaloChallenge files are MeV in both datasets",
-        )
-    return showers
-
-
-def _with_digest(showers: ShowerSet, path: Path, digest: str) -> ShowerSet:
-    return replace(showers, source=path.name, digest=digest)
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -1,0 +1,146 @@
+"""What no calorimeter can measure: NaN, negative cells, and energies in the wrong unit.
+
+The unit check compares the visible fraction (sum of cells over sum of incident energies) with the
+sampling fraction. It speaks only of factors near 1000. Real data are far from that: energies
+corrected for sampling lie near 1 whatever the stack (up to 50 times its sampling fraction), leaking
+hadron showers at half of it, a hadron that only passes an ECAL at a tenth, a muon lower still.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.domain import Detector
+from catalog.errors import BadFile
+
+_MAX_VISIBLE = 3.0  # of the incident energy; annihilation and noise at low energy stay below
+_HIGH, _LOW, _LOW_EM = 100.0, 0.02, 0.05  # visible fraction over sampling fraction
+_CORRECTED = (0.3, 1.5)  # visible fraction of energies that are corrected for sampling
+_ENOUGH = 10  # showers; fewer may all have missed the detector
+_SURELY = 200  # showers; so many do not miss the detector one after another
+_ELECTROMAGNETIC = {11, 22}
+_FAINT = {12, 13, 14, 16}  # muons and neutrinos leave almost nothing
+
+
+class Checks:
+    """Refuses impossible showers chunk by chunk; the unit check uses all showers so far."""
+
+    def __init__(
+        self, path: Path, detector: Detector, pdg: int, fraction: float | None = None
+    ) -> None:
+        self._path = path
+        self._detector = detector
+        self._pdg = abs(pdg)
+        self._fraction = fraction or detector.sampling_fraction
+        self._rows, self._visible, self._incident = 0, 0.0, 0.0
+
+    def add(
+        self,
+        energies: NDArray[np.float32],
+        incident_gev: NDArray[np.float64],
+        theta_rad: NDArray[np.float64],
+    ) -> None:
+        """Check the next showers: (n, voxels) GeV, (n,) GeV, (n,) rad.
+
+        Raises
+        ------
+        BadFile
+            Names the file, the field, the first bad shower and what to do.
+        """
+        sums = energies.sum(1, dtype=np.float64)  # NaN and infinity survive a sum
+        self._finite("incident energies", incident_gev)
+        self._finite("cell energies", sums)
+        self._finite("angles", theta_rad)
+        self._positive(incident_gev)
+        if energies.min() < 0:
+            row = self._rows + int(np.argmax((energies < 0).any(1)))
+            raise BadFile(
+                f"{self._path}: shower {row} has a negative cell energy",
+                "cells must hold deposited energy; subtract no pedestal, or set negative cells "
+                "to 0",
+            )
+        if np.abs(theta_rad).max() > 2 * math.pi:
+            raise BadFile(
+                f"{self._path}: angles reach {np.abs(theta_rad).max():.3g}, beyond 2 pi",
+                "angles are radians: convert them from degrees",
+            )
+        self._rows += len(sums)
+        self._visible += float(sums.sum())
+        self._incident += float(incident_gev.sum())
+        if self._rows >= _SURELY:
+            self.finish()  # a file of zeros unpacks to 1000 times its size: stop early
+        self._units(float(np.median(incident_gev)))
+
+    def finish(self) -> None:
+        """What only the whole file tells: whether any shower left anything."""
+        if self._visible == 0:
+            raise BadFile(
+                f"{self._path}: none of its first {self._rows} showers deposits any energy",
+                "the file was never filled, or its cells were cut away by a threshold",
+            )
+
+    def _finite(self, name: str, values: NDArray[np.float64]) -> None:
+        bad = ~np.isfinite(values)
+        if bad.any():
+            row = self._rows + int(np.argmax(bad))
+            raise BadFile(
+                f"{self._path}: {name} hold NaN or infinity (first in shower {row})",
+                "leave those showers out and look for what made them",
+            )
+
+    def _positive(self, incident_gev: NDArray[np.float64]) -> None:
+        bad = incident_gev <= 0
+        if bad.any():
+            row = self._rows + int(np.argmax(bad))
+            raise BadFile(
+                f"{self._path}: shower {row} has an incident energy of zero or less",
+                "padding at the end? leave those showers out",
+            )
+
+    def _units(self, incident: float) -> None:
+        visible = self._visible / self._incident
+        high = visible > _MAX_VISIBLE
+        low = False
+        if self._fraction is not None and self._rows >= _ENOUGH:
+            ratio = visible / self._fraction
+            corrected = _CORRECTED[0] < visible < _CORRECTED[1]
+            high = high or (ratio > _HIGH and not corrected)
+            floor = _LOW_EM if self._pdg in _ELECTROMAGNETIC else _LOW
+            low = 1e-5 < ratio < floor and self._pdg not in _FAINT
+        if not (high or low):
+            return
+        expected = f"{self._fraction:.3g}" if self._fraction else "at most 1"
+        which = (
+            "the cells seem to be MeV where GeV was taken, or the incident energies GeV where "
+            "MeV was taken"
+            if high
+            else "the cells seem to be GeV where MeV was taken, or the incident energies MeV "
+            "where GeV was taken"
+        )
+        raise BadFile(
+            f"{self._path}: showers deposit {visible:.3g} times their incident energy (median "
+            f"{incident:.3g} GeV as read), where {self._detector.name} shows {expected}",
+            f"check the units: {which}; CaloChallenge files are MeV in both datasets",
+        )
+
+
+def calibrated(
+    detector: Detector, energies: NDArray[np.float32], incident_gev: NDArray[np.float64]
+) -> Detector:
+    """The detector, with sampling fraction 1 if its cells are already corrected for sampling.
+
+    Published files of one stack come both ways (CaloChallenge 2 and 3 are the Par04 stack divided
+    by 0.033), and nothing in them says which. Only a visible fraction near 1 where the detector's
+    is less than a third of it is taken as corrected.
+    """
+    stated = detector.sampling_fraction
+    if stated is None:
+        return detector
+    visible = float(energies.sum(dtype=np.float64) / incident_gev.sum())
+    if _CORRECTED[0] < visible < _CORRECTED[1] and visible > 3 * stated:
+        return detector.model_copy(update={"sampling_fraction": 1.0})
+    return detector
