@@ -28,7 +28,7 @@ def run(
     target = load_target(data, detector, particle, showers)
     with open_index(settings.home) as index:
         found = recommend(target, index, settings, read_log(settings.home), out.say, seed)
-    out.emit(as_dict(found), as_json, lambda: human(found))
+    out.emit(as_dict(found), as_json, lambda: human(found, str(data)))
     if found.verdict == "nothing-fits":
         raise typer.Exit(3)
     return found

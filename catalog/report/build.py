@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
 from catalog.adapt.log import Adaptation, read_log
 from catalog.errors import UsageError
 from catalog.index import Index
@@ -22,8 +23,6 @@ from catalog.scoring.predict import Prediction
 from catalog.scoring.recommend import Recommendation, recommend
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
-
-BEFORE, AFTER, SCRATCH = "before adapting", "adapted", "from scratch"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def human(found: Recommendation) -> str:
+def human(found: Recommendation, data: str) -> str:
     """The ranking as a table, scratch below it, then the verdict."""
     target = found.target
     energies = target.incident_gev
@@ -57,7 +58,10 @@ def human(found: Recommendation) -> str:
     lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded]
     lines += [f"verdict  {found.verdict}: {found.reason}", _honesty(found)]
     if found.verdict == "adapt":
-        lines.append(f"next     catalog adapt {found.ranking[0].ref} --data {target.source} ...")
+        lines.append(
+            f"next     catalog adapt {found.ranking[0].ref} --data {shlex.quote(data)} "
+            f"--showers {found.showers} --out adapted/ --scratch scratch/"
+        )
     return "\n".join(lines)
 
 

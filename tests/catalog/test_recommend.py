@@ -68,7 +68,7 @@ def test_the_nearer_model_comes_first_whatever_the_order_of_publishing(
     assert [c.ref for c in found.ranking] == ["b-near@1", "c-middle@1", "a-far@1"]
     assert found.scratch is None
     assert all(c.prediction is None for c in found.ranking)
-    assert "not calibrated" in human(found)
+    assert "not calibrated" in human(found, "f.h5")
 
 
 def test_a_recommendation_is_repeatable(place: Place, tmp_path: Path) -> None:
