@@ -11,10 +11,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from catalog.errors import StoreError
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
+
+from catalog.errors import BadFile, StoreError
 
 _FILE = "adaptations.jsonl"
+_Distance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,13 @@ class Adaptation:
     target: str
     target_digest: str
     pdg: int
-    showers: int
-    steps: int
+    showers: PositiveInt
+    steps: PositiveInt
     seed: int
-    zero_shot: float | None
-    reached: float
-    floor: float
-    seconds: float
+    zero_shot: _Distance | None
+    reached: _Distance
+    floor: _Distance
+    seconds: _Distance
     device: str
     date: str
 
@@ -52,19 +56,25 @@ class Adaptation:
         )  # fmt: skip
 
 
-def read_log(home: Path) -> list[Adaptation]:
-    """All recorded runs, oldest first; the last record of a repeated experiment counts.
+_RECORD = TypeAdapter(Adaptation)
 
-    A line cut off by a crash is skipped.
-    """
+
+def read_log(home: Path) -> list[Adaptation]:
+    """All recorded runs of this machine, oldest first."""
     path = home / _FILE
-    if not path.is_file():
-        return []
+    return read_records(path) if path.is_file() else []
+
+
+def read_records(path: Path) -> list[Adaptation]:
+    """Runs of one file; the last record of a repeated experiment counts.
+
+    A line that is no record, such as one cut off by a crash, is skipped.
+    """
     latest: dict[tuple[object, ...], Adaptation] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            record = Adaptation(**json.loads(line))
-        except (ValueError, TypeError):
+            record = _RECORD.validate_json(line)
+        except ValidationError:
             continue
         latest[record.key] = record
     return list(latest.values())
@@ -87,3 +97,19 @@ def append_log(home: Path, records: Iterable[Adaptation]) -> None:
             f"cannot write the adaptation log {path}: {exc.strerror}",
             "free some space or set CATALOG_HOME to a folder you can write",
         ) from exc
+
+
+def merge_log(home: Path, other: Path) -> int:
+    """Append the records of another log that are not in ours; returns how many.
+
+    Raises
+    ------
+    BadFile
+        There is no record in it.
+    """
+    if not other.is_file() or not (theirs := read_records(other)):
+        raise BadFile(f"{other}: holds no adaptation records")
+    ours = {record.key for record in read_log(home)}
+    new = [record for record in theirs if record.key not in ours]
+    append_log(home, new)
+    return len(new)

@@ -60,9 +60,11 @@ def fail(message: str, hint: str, code: int, exc: BaseException) -> None:
     """Print what was wrong and what to type next, and leave."""
     if os.environ.get("CATALOG_DEBUG") == "1":
         raise exc
-    typer.echo(f"catalog: {message}", err=True)
+    from catalog.cli.out import say
+
+    say(f"catalog: {message}")
     if hint:
-        typer.echo(f"  next: {hint}", err=True)
+        say(f"  next: {hint}")
     raise SystemExit(code)
 
 

@@ -14,7 +14,7 @@ JSON = typer.Option(False, "--json", help="Print JSON.")
 
 def emit(value: Any, as_json: bool, human: Callable[[], str]) -> None:
     """Print data: JSON if asked for, else what `human` writes."""
-    text = json.dumps(value, indent=2, allow_nan=False) if as_json else human()
+    text = json.dumps(value, indent=2, allow_nan=False) if as_json else printable(human())
     try:
         typer.echo(text)
         sys.stdout.flush()
@@ -24,7 +24,12 @@ def emit(value: Any, as_json: bool, human: Callable[[], str]) -> None:
 
 def say(message: str) -> None:
     """Tell the user something that is not data."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
+
+
+def printable(text: str) -> str:
+    """Without control characters: a stranger's card must not steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def progress(what: str) -> Callable[[int, int], None]:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
-from catalog.adapt.log import read_log
+import typer
+
+from catalog.adapt.log import merge_log, read_log
 from catalog.cli import out
 from catalog.errors import NotFound
 from catalog.settings import load_settings
 from catalog.text import number, table
 
 
-def run(as_json: bool = out.JSON) -> None:
+def run(
+    add: Path = typer.Option(None, help="First add the records of another log to yours."),
+    as_json: bool = out.JSON,
+) -> None:
     """List recorded adaptations: the evidence that recommendations rest on."""
-    records = read_log(load_settings().home)
+    home = load_settings().home
+    if add:
+        out.say(f"added {merge_log(home, add)} records")
+    records = read_log(home)
     head = (
         "DATE",
         "MODEL",

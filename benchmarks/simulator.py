@@ -1,0 +1,186 @@
+"""How far the parametrised simulation is from full simulation, per file and energy, and its speed.
+
+Full simulation: the file or folder of CATALOG_FULLSIM, else the showers shipped with the project.
+The same energies are simulated again, in the detector of the vocabulary that has the file's layer
+stack, into the file's own cells, with its threshold (its smallest cell). Nothing is fitted here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.domain import Detector, detector_names, load_detector
+from catalog.errors import NotFound
+from catalog.showers import PHYSICS_SHAPE, ShowerSet
+from catalog.showers.calochallenge import grid
+from catalog.showers.reader import read_showers
+from catalog.simulate.beam import HADRONS, Beam, draw_beam
+from catalog.simulate.run import simulate
+
+SEED = 20261
+_BINS = 3  # of ln E; a file of 2000 showers has some 650 in each
+_REPEAT = 2  # simulated showers per full-simulation shower
+_DEPTHS = slice(2, 15)  # X0, where the mean profile is compared
+_WIDE = slice(1, 20)
+_FEWEST_LAYERS = 8  # a detector with fewer does not resolve depth: its layers are compared
+Array = NDArray[np.float64]
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Deviations by file and energy, and showers per second of one process."""
+    figures: dict[str, Any] = {}
+    for path in full_simulation():
+        truth = read_showers(path, limit=600 if quick else None)
+        for name, values in compare_file(truth).items():
+            figures[f"{path.stem} {name}"] = values
+    figures["showers_per_s"] = speed(200 if quick else 1000)
+    return figures
+
+
+def full_simulation() -> list[Path]:
+    """The files to compare with."""
+    asked = os.environ.get("CATALOG_FULLSIM")
+    place = Path(asked or Path(__file__).parent.parent / "sample_models" / "data")
+    found = [place] if place.is_file() else sorted(place.glob("*.h5"))
+    if not found:
+        raise NotFound(f"{place}: no shower files", "set CATALOG_FULLSIM to a file or a folder")
+    return found
+
+
+def compare_file(truth: ShowerSet) -> dict[str, dict[str, Any]]:
+    """Deviations in bins of ln E, by the bin's geometric mean energy."""
+    truth = replace(truth, detector=known_detector(truth.detector))
+    energy = truth.incident_gev
+    edges = np.exp(np.linspace(np.log(energy.min()), np.log(energy.max()) + 1e-9, _BINS + 1))
+    out = {}
+    for i in range(_BINS):
+        chosen = np.flatnonzero((energy >= edges[i]) & (energy < edges[i + 1]))
+        part = _select(truth, chosen)
+        mean = float(np.exp(np.log(part.incident_gev).mean()))
+        out[f"{mean:.3g} GeV"] = deviations(part, again(part, SEED + i))
+    return out
+
+
+def known_detector(detector: Detector) -> Detector:
+    """The detector of the vocabulary with the same stack: it has the shower parameters.
+
+    Raises
+    ------
+    NotFound
+        No such detector.
+    """
+    for name in (detector.name, *detector_names()):
+        known = load_detector(name) if name in detector_names() else None
+        if known and known.stack and known.response.source and _same(known, detector):
+            return known
+    raise NotFound(
+        f"no detector of the vocabulary has the stack of {detector.name!r}",
+        "add one to catalog/domain/detectors with its shower parameters",
+    )
+
+
+def _same(a: Detector, b: Detector) -> bool:
+    scales = ((a.x0_mm, b.x0_mm), (a.rm_mm, b.rm_mm), (a.depth_mm, b.depth_mm))
+    fraction = a.sampling_fraction, b.sampling_fraction
+    alike = all(x and y and abs(x / y - 1) < 0.005 for x, y in scales)
+    return alike and (None in fraction or abs(fraction[0] / fraction[1] - 1) < 0.1)  # type: ignore[operator]
+
+
+def again(truth: ShowerSet, seed: int) -> ShowerSet:
+    """The same energies and angles, simulated; impact uniform in the central cell."""
+    n = len(truth) * _REPEAT
+    layers = truth.mesh.layers
+    width = min(np.diff(x.b).min() for x in layers), min(np.diff(x.a).min() for x in layers)
+    rng = np.random.default_rng(seed)
+    impact = (rng.random((n, 2)) - 0.5) * width
+    energy, theta = np.tile(truth.incident_gev, _REPEAT), np.tile(truth.theta_rad, _REPEAT)
+    made = simulate(truth.detector, truth.mesh, Beam(truth.pdg, energy, theta, impact), seed)
+    threshold = float(truth.energies[truth.energies > 0].min())
+    energies = np.where(made.energies < threshold, np.float32(0), made.energies)
+    return replace(made, energies=energies)
+
+
+def deviations(truth: ShowerSet, made: ShowerSet) -> dict[str, Any]:
+    """The figures of one energy; relative, containment in points of a per cent."""
+    profile_t, error, radial_t = _profiles(truth)
+    profile_m, _, radial_m = _profiles(made)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = profile_m / profile_t - 1
+        noise = error / profile_t
+    if len(profile_t) < _FEWEST_LAYERS:
+        used = profile_t > 0.05
+        worst = int(np.argmax(np.where(used, np.abs(relative), 0)))
+        wide = worst
+    else:
+        worst = 2 + int(np.argmax(np.abs(relative[_DEPTHS])))
+        wide = 1 + int(np.argmax(np.abs(relative[_WIDE])))
+    response_t, resolution_t = _response(truth)
+    response_m, resolution_m = _response(made)
+    return {
+        "n": len(truth),
+        "longitudinal_max_dev": _round(abs(relative[worst])),
+        "longitudinal_at_x0": worst + 0.5,
+        "longitudinal_noise": _round(noise[worst]),
+        "longitudinal_1_20_dev": _round(abs(relative[wide])),
+        "contain_1rm_dev": _round(100 * (radial_m[1] - radial_t[1]), 2),
+        "contain_2rm_dev": _round(100 * (radial_m[3] - radial_t[3]), 2),
+        "response_dev": _round(response_m / response_t - 1),
+        "resolution_dev": _round(resolution_m / resolution_t - 1),
+        "resolution_full": _round(resolution_t, 4),
+        "hadron": truth.pdg in HADRONS,
+    }
+
+
+def _profiles(showers: ShowerSet) -> tuple[Array, Array, Array]:
+    """Mean share of the energy per X0 (or per layer), its error, and within 0.5, 1 .. 2.5 R_M."""
+    total = showers.energies.sum(dtype=np.float64)
+    on_shape = showers.on(PHYSICS_SHAPE).astype(np.float64)
+    if len(showers.mesh.layers) < _FEWEST_LAYERS:
+        cells = np.cumsum([0, *(layer.cells for layer in showers.mesh.layers)])[:-1]
+        depth = np.add.reduceat(showers.energies.astype(np.float64), cells, axis=1)
+    else:
+        depth = on_shape.sum((2, 3))
+    n = len(showers)
+    error = depth.std(0) * np.sqrt(n) / total
+    return depth.sum(0) / total, error, np.cumsum(on_shape.sum((0, 1, 2))) / total
+
+
+def _response(showers: ShowerSet) -> tuple[float, float]:
+    """Mean visible over incident energy, and c of sigma/E = c / sqrt(E/GeV)."""
+    response = showers.energies.sum(1, dtype=np.float64) / showers.incident_gev
+    mean = float(response.mean())
+    # The slope with ln E (leakage, threshold) is no resolution.
+    log_e = np.log(showers.incident_gev)
+    fit = np.polyval(np.polyfit(log_e, response, 1), log_e)
+    return mean, float(np.std((response - fit) / mean * np.sqrt(showers.incident_gev)))
+
+
+def speed(n: int) -> float:
+    """10 GeV electrons per CPU second into 25 x 25 x 25 cells of PbWO4."""
+    detector = load_detector("pbwo4-block")
+    mesh = grid(25, 9.2, 25, 5.0, 25, 5.0)
+    beam = draw_beam(11, n, (10.0, 10.0), seed=SEED, spot_mm=(5.0, 5.0))
+    simulate(detector, mesh, beam.part(0, 64), SEED)  # warms caches and allocators
+    start = time.process_time()
+    simulate(detector, mesh, beam, SEED)
+    return _round(n / (time.process_time() - start), 0)
+
+
+def _select(showers: ShowerSet, rows: NDArray[np.int64]) -> ShowerSet:
+    return replace(
+        showers,
+        energies=showers.energies[rows],
+        incident_gev=showers.incident_gev[rows],
+        theta_rad=showers.theta_rad[rows],
+    )
+
+
+def _round(value: float, digits: int = 3) -> float:
+    return round(float(value), digits)
