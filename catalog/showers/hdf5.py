@@ -99,7 +99,12 @@ class Table:
         return int(self.dataset.chunks[0]) if self.dataset.chunks else 1
 
     def gev(self, default: str) -> float:
-        """GeV per stored unit: the dataset's attribute `unit` or `units`, else `default`."""
+        """GeV per stored unit: what the dataset says, else `default`."""
+        told = self.told_gev()
+        return _GEV[default.lower()] if told is None else told
+
+    def told_gev(self) -> float | None:
+        """GeV per stored unit from the dataset's attribute `unit` or `units`; None if absent."""
         for name in ("unit", "units"):
             given = attribute(self.dataset, name, self.path)
             if given is not None:
@@ -110,7 +115,7 @@ class Table:
                         "set its attribute unit to MeV or GeV",
                     )
                 return scale
-        return _GEV[default.lower()]
+        return None
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows start .. stop as stored: (stop - start, ...)."""

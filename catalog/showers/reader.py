@@ -82,6 +82,7 @@ class Opened:
     fetch : (start, stop) -> those showers, start < stop <= rows
     align : showers per stored chunk; reading multiples of it is fastest
     fraction : visible over incident energy where the format fixes it, else the detector's
+    work : values held per shower while it is read, where that is more than its cells
     """
 
     rows: int
@@ -91,6 +92,7 @@ class Opened:
     fetch: Callable[[int, int], Rows]
     align: int = 1
     fraction: float | None = None
+    work: int = 0
 
 
 class RootFile(NamedTuple):
@@ -242,7 +244,7 @@ def _joined(first: ShowerSet, rest: Iterator[ShowerSet], rows: int) -> ShowerSet
 
 
 def _chunk_rows(opened: Opened) -> int:
-    rows = max(1, _CHUNK_BYTES // (4 * opened.mesh.voxels))
+    rows = max(1, _CHUNK_BYTES // (4 * max(opened.mesh.voxels, opened.work)))
     return rows - rows % opened.align if rows > opened.align else rows
 
 
