@@ -15,6 +15,7 @@ CatalogError            something the user can act on: what was wrong, and the n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class CatalogError(Exception):
@@ -71,3 +72,14 @@ class MissingExtra(CatalogError):
             f"{needed_for} needs the extra '{extra}', which is not installed",
             f"pip install 'hep-model-catalog[{extra}]'",
         )
+
+
+def cannot_write(path: Path, exc: Exception) -> CatalogError:
+    """The error for a place that cannot be written: full, read-only, not ours."""
+    reason = getattr(exc, "strerror", None) or str(exc).splitlines()[0][:200]
+    if "No space left" in str(exc):
+        reason = "no space left on device"
+    return CatalogError(
+        f"{path}: cannot be written: {reason}",
+        f"free some space, or choose another place: df -h {path}",
+    )

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.card import CARD_FILE, Card, read_card
-from catalog.errors import BadFile, CatalogError, CheckFailed, DigestMismatch, NotFound
+from catalog.errors import (
+    BadFile,
+    CatalogError,
+    CheckFailed,
+    DigestMismatch,
+    NotFound,
+    cannot_write,
+)
 from catalog.gate import check_onnx
 from catalog.index import Index, open_index
 from catalog.manifest import (
@@ -125,7 +132,10 @@ def fetch(version: Committed, settings: Settings, store: Store | None = None) ->
         shutil.rmtree(folder, ignore_errors=True)
         store = store or open_store(settings.store)
         manifest = read_manifest(store, version)
-        materialise(manifest, store, version, settings.cache, folder)
+        try:
+            materialise(manifest, store, version, settings.cache, folder)
+        except OSError as exc:
+            raise cannot_write(settings.cache, exc) from exc
     card = read_card(folder)
     problems = check_onnx(folder / MODEL_FILE, card)
     if problems:
@@ -225,14 +235,17 @@ def copy_out(pulled: Pulled, out: Path) -> Path:
         raise CheckFailed(
             str(out), ["the folder exists and is not this version"], "choose another --out"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temp = Path(tempfile.mkdtemp(dir=out.parent, prefix=".pull-"))
     try:
-        shutil.copytree(pulled.folder, temp, dirs_exist_ok=True)
-        temp.chmod(0o755)
-        temp.replace(out)
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temp = Path(tempfile.mkdtemp(dir=out.parent, prefix=".pull-"))
+        try:
+            shutil.copytree(pulled.folder, temp, dirs_exist_ok=True)
+            temp.chmod(0o755)
+            temp.replace(out)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
+    except OSError as exc:
+        raise cannot_write(out, exc) from exc
     return out
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import TensorSpec
-from catalog.errors import BadFile, MissingExtra, NotFound
+from catalog.errors import BadFile, MissingExtra, NotFound, cannot_write
 from catalog.showers import Shape
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -107,13 +107,18 @@ def load_family(name: str) -> Family:
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint as safetensors; family and configuration go into its header."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     config = json.dumps(checkpoint.config, sort_keys=True)
     ordered = {
         name: np.ascontiguousarray(checkpoint.weights[name]) for name in sorted(checkpoint.weights)
     }
-    save_file(ordered, path, {"family": checkpoint.family, "config": config})
+    try:
+        save_file(ordered, path, {"family": checkpoint.family, "config": config})
+    except SafetensorError as exc:
+        raise cannot_write(path, exc) from exc
+    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
