@@ -101,6 +101,8 @@ class _Tree:
                 if "events" not in file:
                     raise BadFile(f"{self.path}: it has no tree 'events'", _NOT_HERE)
                 tree = file["events"]
+                if tree.classname != "TTree":
+                    raise BadFile(f"{self.path}: events is a {tree.classname}", _NOT_HERE)
                 rows = int(tree.num_entries)
                 sizes = {
                     name.split("/")[-1]: int(branch.uncompressed_bytes)

@@ -16,7 +16,6 @@ github.com/FLC-QU-hep/CaloClouds-3 (orientation, refusal of 4 x 4), CaloClouds-2
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,10 +52,11 @@ class PointCloudReader:
         transposed = _features_first(events)
         energy = one_column(table(file, "energy", path))
         rows = same_length(events, energy)
-        geometry = from_attributes(file, asked) or _named(asked)
+        own = from_attributes(file, asked)
+        geometry = own or _named(asked)
         scale, energy_scale = events.gev("GeV"), energy.gev("GeV")
         local = _Local(file, events, transposed, scale)
-        local.settle(geometry, min(rows, _SAMPLE))
+        local.settle(geometry, min(rows, _SAMPLE), own is None)
 
         def fetch(start: int, stop: int) -> Rows:
             cells, _ = into_cells(local.points(start, stop), geometry.mesh)
@@ -113,8 +113,8 @@ class _Local:
             z = np.where(known, self.depth_of_layer[np.where(known, z, 0).astype(np.int64)], -1.0)
         return Points(x, y, z, energy)
 
-    def settle(self, geometry: Geometry, n: int) -> None:
-        """Find the unit of depth, and refuse points that do not lie in the mesh."""
+    def settle(self, geometry: Geometry, n: int, centred: bool) -> None:
+        """Find the unit of depth, and refuse points that do not lie in (the middle of) the mesh."""
         path, mesh = self.events.path, geometry.mesh
         sample = self.points(0, n)
         used = sample.energy > 0
@@ -126,7 +126,7 @@ class _Local:
             sample = self.points(0, n)
         elif unit != "mm":
             raise BadFile(f"{path}: depth_unit is {str(unit)[:40]!r}", "it is mm or layer")
-        _check_inside(sample, geometry, path)
+        _check_inside(sample, geometry, centred, path)
 
 
 def _features_first(events: Table) -> bool:
@@ -193,17 +193,15 @@ def _refuse_bad(
             )
 
 
-def _check_inside(sample: Points, geometry: Geometry, path: Any) -> None:
+def _check_inside(sample: Points, geometry: Geometry, centred: bool, path: Any) -> None:
     """Refuse clouds that lie beside the mesh: another origin, another frame, another unit."""
     _, kept = into_cells(sample, geometry.mesh)
-    total = float(sample.energy.sum())
-    mean: Callable[[Any], float] = lambda v: float(np.average(v, weights=sample.energy))  # noqa: E731
-    used = sample.energy > 0
-    x, y = mean(np.where(used, sample.x, 0)), mean(np.where(used, sample.y, 0))
+    total, used = float(sample.energy.sum()), sample.energy > 0
+    x, y = (float(np.average(v[used], weights=sample.energy[used])) for v in (sample.x, sample.y))
     z = sample.z[used]
-    cell = geometry.detector.cell_mm or (0.0, 0.0)
-    off_axis = max(abs(x), abs(y)) > max(2 * cell[0], 2 * cell[1], geometry.detector.rm_mm or 0.0)
-    if kept >= (1 - _MAX_LOST) * total and not off_axis:
+    cells = geometry.detector.cell_mm or (0.0, 0.0)
+    near = max(2 * max(cells), geometry.detector.rm_mm or 0.0)
+    if kept >= (1 - _MAX_LOST) * total and not (centred and max(abs(x), abs(y)) > near):
         return
     raise BadFile(
         f"{path}: events: {100 * (1 - kept / total):.0f} % of the energy lies outside "

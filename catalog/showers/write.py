@@ -7,13 +7,17 @@ its neighbour (2e-16).
 
 A file appears under its name complete or not at all: it is written to a unique name beside the
 target, flushed to disk and renamed.
+
+HDF5 must not meet a full disk: it then keeps a file that it can neither finish nor close, and
+crashes the process later (measured with HDF5 2.0). So it writes to `_Sink`, which always agrees,
+remembers the error, and lets the writer stop.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,7 +50,7 @@ def write_calochallenge(showers: ShowerSet, path: Path) -> Path:
         The disk is full or the folder cannot be written; nothing is left behind.
     """
     kind = _cell_type(showers)
-    with _appearing(path) as file:
+    with _appearing(path) as (file, sink):
         _describe(file, showers, "CaloChallenge")
         _column(file, "incident_energies", _to_mev(showers.incident_gev), "MeV")
         _column(file, "incident_theta", showers.theta_rad, "rad")
@@ -54,6 +58,7 @@ def write_calochallenge(showers: ShowerSet, path: Path) -> Path:
         cells = _table(file, "showers", shape, kind, "MeV")
         for rows in _blocks(shape, cells.chunks[0]):
             cells[rows] = _cells_mev(showers.energies[rows], kind)
+            sink.check()
     return path
 
 
@@ -70,7 +75,7 @@ def write_points(showers: ShowerSet, path: Path) -> Path:
     """
     places = centres(showers.mesh).astype(np.float32)
     longest = max(5, *(int(n) for n in np.count_nonzero(showers.energies, axis=1)))
-    with _appearing(path) as file:
+    with _appearing(path) as (file, sink):
         _describe(file, showers, "points")
         file.attrs["orientation"] = "hdf5:xyz==local:xyz"
         file.attrs["depth_unit"] = "mm"
@@ -79,6 +84,7 @@ def write_points(showers: ShowerSet, path: Path) -> Path:
         events = _table(file, "events", shape, np.dtype(np.float32), "GeV")
         for rows in _blocks(shape, events.chunks[0]):
             events[rows] = _cloud(showers.energies[rows], places, longest)
+            sink.check()
     return path
 
 
@@ -174,21 +180,84 @@ def _blocks(shape: tuple[int, ...], align: int) -> Iterator[slice]:
         yield slice(start, min(start + step, shape[0]))
 
 
+class _Sink:
+    """A binary file for HDF5's file-object driver that accepts everything; see the module."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("x+b", buffering=0)
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any) -> int:
+        """All of it, or remember why not."""
+        view = memoryview(data).cast("B")
+        try:
+            done = 0
+            while done < len(view) and self._error is None:
+                done += self._raw.write(view[done:])
+        except OSError as exc:
+            self._error = exc
+        return len(view)
+
+    def readinto(self, data: Any) -> int:
+        """What was written; zeros where that failed."""
+        view = memoryview(data).cast("B")
+        found = self._raw.readinto(view)
+        view[found:] = bytes(len(view) - found)
+        return len(view)
+
+    def read(self, size: int = -1) -> bytes:
+        """For the driver's own checks of the interface."""
+        return self._raw.read(size) or b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of any file."""
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._raw.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """As of any file."""
+        try:
+            return self._raw.truncate(size)
+        except OSError as exc:
+            self._error = self._error or exc
+            return size or 0
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+    def sync(self) -> None:
+        """Bring it to the disk, where some file systems first notice that it is full."""
+        self.check()
+        os.fsync(self._raw.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+
 @contextmanager
-def _appearing(path: Path) -> Iterator[h5py.File]:
+def _appearing(path: Path) -> Iterator[tuple[h5py.File, _Sink]]:
     """An HDF5 file that takes its name when it is complete; on any error nothing is left."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        with h5py.File(part, "x") as file:
-            yield file
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        with closing(_Sink(part)) as sink:
+            with h5py.File(sink, "w") as file:
+                yield file, sink
+            sink.sync()
         part.replace(path)
-    except (OSError, RuntimeError) as exc:  # HDF5 reports a full disk as either
+    except OSError as exc:
         raise CatalogError(
-            f"cannot write {path}: {(str(exc).splitlines() or ['?'])[0][:200]}",
+            f"cannot write {path}: {exc.strerror or exc}",
             "check free space and permissions; nothing was left behind",
         ) from exc
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             part.unlink()
