@@ -47,10 +47,10 @@ class ShowerResponse(Frozen):
     threshold_mev : visible energy below which a cell reads zero
     """
 
-    stochastic: float = Field(0.0, ge=0, lt=1)
-    lateral_scale: PositiveFloat = 1.0
-    axis_jitter_rm: float = Field(0.02, ge=0, lt=1)
-    threshold_mev: float = Field(0.0, ge=0)
+    stochastic: float = Field(default=0.0, ge=0, lt=1)
+    lateral_scale: PositiveFloat = 1.08
+    axis_jitter_rm: float = Field(default=0.02, ge=0, lt=1)
+    threshold_mev: float = Field(default=0.0, ge=0)
     source: str = ""
 
 

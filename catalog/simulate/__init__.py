@@ -1,0 +1,1 @@
+"""Parametrised shower simulation (Grindhammer-Peters), for any detector of the catalog."""

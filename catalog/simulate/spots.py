@@ -1,0 +1,174 @@
+"""Energy spots: how a smooth shower becomes cells.
+
+Grindhammer-Peters deposits a shower as spots of equal energy, which leaves out its soft voxels.
+Here each slice has two populations instead: few hard and many soft core spots (weights of a Gamma
+distribution of shape 0.12, twice the spots), and a dense soft tail (exponential weights, eight
+times the spots). That brings the number of cells over 0.1, 1 and 10 MeV of 10 and 50 GeV electrons
+in PbWO4 near full simulation; the two shapes are ours, not of the paper, and hold for every
+detector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.simulate.cells import CellFinder
+from catalog.simulate.medium import Planes
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+CORE_SHAPE, CORE_DENSITY, TAIL_DENSITY = 0.12, 2.0, 8.0
+_MOST_SPOTS = 1_500_000  # in memory at once: about 100 MB
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Where the axis of each shower runs; each (N,), mm and rad."""
+
+    x: Array
+    y: Array
+    theta: Array
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Rows to be filled with spots: first the `cores` rows of the core, then those of the tail.
+
+    shower, plane : whose, and where it is sampled
+    energy : GeV of the row
+    radius_mm : of the lateral form 2 r R^2 / (r^2 + R^2)^2
+    spots : how many, at least 1
+    """
+
+    shower: Index
+    plane: Index
+    energy: Array
+    radius_mm: Array
+    spots: Index
+    cores: int
+
+    def part(self, start: int, stop: int) -> Slices:
+        """Rows start .. stop."""
+        cut = slice(start, stop)
+        return Slices(
+            self.shower[cut], self.plane[cut], self.energy[cut], self.radius_mm[cut],
+            self.spots[cut], min(max(self.cores - start, 0), stop - start),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Where:
+    """The planes that sample a shower and the cells that they are read in."""
+
+    planes: Planes
+    finder: CellFinder
+
+
+def deposit(
+    slices: Slices, tracks: Tracks, where: Where, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Fill the rows: energy of every voxel (N, voxels), and all that was drawn (N,), GeV.
+
+    The drawn energy counts spots outside the mesh too, so that the caller can scale every shower
+    to the energy it must have without hiding leakage.
+    """
+    showers, voxels = len(tracks.x), where.finder.mesh.voxels
+    out: Array = np.zeros(0)
+    drawn: Array = np.zeros(showers)
+    ends = np.cumsum(slices.spots)
+    first = 0
+    while first < len(ends):
+        limit = (ends[first - 1] if first else 0) + _MOST_SPOTS
+        last = max(first + 1, int(np.searchsorted(ends, limit, "right")))
+        rows = slices.part(first, last)
+        energy = _energies(rows, rng)
+        sums = np.add.reduceat(energy, np.cumsum(rows.spots) - rows.spots, dtype=np.float64)
+        drawn += np.bincount(rows.shower, sums, minlength=showers)
+        # One voxel more than there are takes what lies outside.
+        flat = _voxels(rows, tracks, where, rng)
+        hits = np.bincount(flat, energy, minlength=showers * voxels + 1)
+        out = out + hits if first else hits.astype(np.float64, copy=False)
+        first = last
+    if not len(out):
+        return np.zeros((showers, voxels)), drawn
+    return out[:-1].reshape(showers, voxels), drawn
+
+
+def _energies(rows: Slices, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Energy of every spot, GeV; their mean is the row's energy over its number of spots."""
+    hard = int(rows.spots[: rows.cores].sum())
+    energy = np.empty(int(rows.spots.sum()), np.float32)
+    rng.standard_gamma(CORE_SHAPE, out=energy[:hard], dtype=np.float32)
+    energy[:hard] *= np.float32(1 / CORE_SHAPE)
+    rng.standard_exponential(out=energy[hard:], dtype=np.float32)
+    energy *= _each(rows.energy / rows.spots, rows)
+    return energy
+
+
+def _each(values: Array, rows: Slices) -> NDArray[np.float32]:
+    """A value per row as a value per spot."""
+    return np.repeat(values.astype(np.float32), rows.spots)
+
+
+def _voxels(rows: Slices, tracks: Tracks, where: Where, rng: np.random.Generator) -> Index:
+    """Flat index of every spot's voxel among all showers; the last one stands for outside."""
+    finder, planes = where.finder, where.planes
+    voxels = finder.mesh.voxels
+    x, y = _transverse(_each(rows.radius_mm, rows), rng)
+    theta = tracks.theta[rows.shower]
+    base = np.concatenate([finder.first, [0]])  # of layer -1: not read
+    if theta.any():
+        plane = np.repeat(rows.plane, rows.spots)
+        x, plane, lost = _inclined(x, plane, _each(theta, rows), planes, rng)
+        layer = planes.layer[plane]
+        flat = np.repeat(rows.shower * voxels, rows.spots) + base[layer]
+        layer[lost] = -1
+    else:
+        of_row = planes.layer[rows.plane]
+        flat = np.repeat(rows.shower * voxels + base[of_row], rows.spots)
+        layer = np.repeat(of_row, rows.spots)
+    x += _each(tracks.x[rows.shower], rows)
+    y += _each(tracks.y[rows.shower], rows)
+    cell = finder.find(np.maximum(layer, 0), x, y)
+    flat += cell
+    flat[(cell < 0) | (layer < 0)] = len(tracks.x) * voxels
+    voxel: Index = flat
+    return voxel
+
+
+def _transverse(
+    radius: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points of 2 r R^2 / (r^2 + R^2)^2 d r around the axis: r = R sqrt(v / (1 - v))."""
+    v, phi = rng.random(len(radius), np.float32), rng.random(len(radius), np.float32)
+    phi *= np.float32(2 * np.pi)
+    r = radius * np.sqrt(v / (1 - v))  # v < 1 always
+    return r * np.cos(phi), r * np.sin(phi)
+
+
+def _inclined(
+    a: NDArray[np.float32],
+    plane: Index,
+    theta: NDArray[np.float32],
+    planes: Planes,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], Index, NDArray[np.bool_]]:
+    """Turn offsets across an inclined axis into x and the plane that sees them.
+
+    A spot at distance `a` from the axis, in the plane of incidence, lies a sin(theta) nearer to
+    the front face: it may belong to an earlier plane, or leave through the front.
+    """
+    low, high = planes.zone[:-1][plane], planes.zone[1:][plane]
+    z = low + (high - low) * rng.random(len(a), np.float32)
+    axis_x = z * np.tan(theta)
+    z = z - a * np.sin(theta)
+    found = np.searchsorted(planes.zone, z, "right") - 1
+    lost = (found < 0) | (found >= len(planes.layer))
+    found = np.clip(found, 0, len(planes.layer) - 1)
+    # Followed along the axis to the slab itself: its zone is wider than what is read out.
+    slab = 0.5 * (planes.z0 + planes.z1)[found]
+    x = axis_x + a * np.cos(theta) + (slab - z) * np.tan(theta)
+    return x.astype(np.float32), found, lost
