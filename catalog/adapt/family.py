@@ -106,19 +106,24 @@ def load_family(name: str) -> Family:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint as safetensors; family and configuration go into its header."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    """Write a checkpoint as safetensors; family and configuration go into its header.
+
+    The same checkpoint gives the same bytes: safetensors itself writes metadata in random order.
+    """
+    from safetensors.numpy import save
 
     config = json.dumps(checkpoint.config, sort_keys=True)
     ordered = {
         name: np.ascontiguousarray(checkpoint.weights[name]) for name in sorted(checkpoint.weights)
     }
+    blob = save(ordered, {"family": checkpoint.family, "config": config})
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = json.dumps(json.loads(blob[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
     try:
-        save_file(ordered, path, {"family": checkpoint.family, "config": config})
-    except SafetensorError as exc:
+        path.write_bytes(len(header).to_bytes(8, "little") + header + blob[end:])
+    except OSError as exc:
         raise cannot_write(path, exc) from exc
-    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

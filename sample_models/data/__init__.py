@@ -1,0 +1,1 @@
+"""Shipped showers (HDF5) and the script that makes them."""
