@@ -25,7 +25,7 @@ from catalog.showers.checks import Checks, calibrated
 from catalog.showers.hdf5 import names_in, open_hdf5
 from catalog.showers.showerset import ShowerSet
 
-_CHUNK_BYTES = 64_000_000
+_CHUNK_BYTES = 32_000_000
 _SAMPLE = 200  # showers that tell how a file is calibrated
 
 
@@ -163,7 +163,7 @@ def iterate_showers(
     binning: Path | None = None,
     chunk: int | None = None,
 ) -> Iterator[ShowerSet]:
-    """Read a shower file of any size, `chunk` showers at a time (by default about 64 MB).
+    """Read a shower file of any size, `chunk` showers at a time (by default about 32 MB).
 
     Memory is bounded by a few chunks. Every chunk carries the digest of the whole file. Errors
     are those of `read_showers`, raised when the damaged chunk is reached.
