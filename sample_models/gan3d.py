@@ -73,7 +73,6 @@ class Generator(nn.Module):  # type: ignore[misc]
         latent, grain = noise[:, : self.latent], noise[:, self.latent :]
         seed = torch.cat([latent, energy], 1)
         x = self.dense(seed).view(-1, self.up1.in_channels, 4, 4, 4)
-        x = x.contiguous(memory_format=torch.channels_last_3d)
         for norm, style, up in zip(
             self.norm, self.energy, (self.up1, self.up2, self.up3), strict=True
         ):
