@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import typer
 
 from catalog.cli import out
-from catalog.domain import Detector, detector_names, load_detector
-from catalog.text import number, table
+from catalog.domain import detector_names, load_detector, present
+from catalog.domain.vocabulary import parse_detector
+from catalog.errors import NotFound, UsageError
 
 
 def run(
-    name: str = typer.Argument(None, help="A known name, or your own YAML file to check."),
+    action: str = typer.Argument("ls", help="ls, show or check; or a name or file to show."),
+    what: str = typer.Argument(None, help="A known name, or your own YAML file."),
     as_json: bool = out.JSON,
 ) -> None:
-    """List known detectors with their X0 and Moliere radius, or describe one."""
-    names = [name] if name else detector_names()
-    found = [_facts(load_detector(item)) for item in names]
-    head = ("NAME", "TYPE", "X0_MM", "RM_MM", "DEPTH_X0", "SAMPLING", "TITLE")
-    rows = [
-        (
-            f["name"], f["type"], number(f["x0_mm"]), number(f["rm_mm"]),
-            number(f["depth_x0"]), number(f["sampling_fraction"]), f["title"],
-        )
-        for f in found
-    ]  # fmt: skip
-    out.emit({"detectors": found}, as_json, lambda: table(head, rows))
-
-
-def _facts(detector: Detector) -> dict[str, Any]:
-    depth, x0 = detector.depth_mm, detector.x0_mm
-    return {
-        **detector.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
-        "title": detector.title,
-        "materials": list(detector.materials),
-        "x0_mm": x0,
-        "rm_mm": detector.rm_mm,
-        "depth_x0": depth / x0 if depth and x0 else None,
-        "sampling_fraction": detector.sampling_fraction,
-    }
+    """List known detectors (ls), show one (show NAME), or check your own (check FILE.yaml)."""
+    if action == "ls":
+        if what:
+            raise UsageError("ls takes no name", f"catalog detectors show {what}")
+        known = [present.facts(load_detector(name)) for name in detector_names()]
+        out.emit({"detectors": known}, as_json, lambda: present.many(known))
+        return
+    name = what if action in ("show", "check") else action
+    if name is None or (what and name == action):
+        raise UsageError(f"{action} what?", "catalog detectors [ls | show NAME | check FILE.yaml]")
+    if action == "check" and not Path(name).is_file():
+        raise NotFound(f"no file {name!r}", "catalog detectors ls  shows the known ones")
+    found = present.facts(parse_detector(Path(name)) if action == "check" else load_detector(name))
+    out.emit({"detectors": [found]}, as_json, lambda: present.one(found))
