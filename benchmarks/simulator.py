@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from catalog.domain import Detector, detector_names, load_detector
 from catalog.errors import NotFound
 from catalog.showers import PHYSICS_SHAPE, ShowerSet
-from catalog.showers.calochallenge import grid
+from catalog.showers.geometry import grid
 from catalog.showers.reader import read_showers
 from catalog.simulate.beam import HADRONS, Beam, draw_beam
 from catalog.simulate.run import simulate

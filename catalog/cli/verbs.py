@@ -28,7 +28,8 @@ VERBS = {
     "serve": Verb("Serve models over the Open Inference Protocol.", None),
     "sync": Verb("Rebuild the index from the store.", "catalog.cli.sync"),
     "runs": Verb("List recorded adaptations.", "catalog.cli.runs"),
-    "detectors": Verb("List known detectors, or describe one.", "catalog.cli.detectors"),
+    "detectors": Verb("List known detectors, show one, check your own.", "catalog.cli.detectors"),
+    "simulate": Verb("Make showers by parametrised simulation.", "catalog.cli.simulate"),
     "bench": Verb("Run a benchmark of a source checkout.", "catalog.cli.bench"),
     "demo": Verb("The whole story on full-simulation showers.", None),
 }
