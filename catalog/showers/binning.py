@@ -23,6 +23,7 @@ from catalog.showers.reader import Asked
 
 _MAX_XML = 1_000_000  # bytes; the published files have some 10 kB
 _MAX_CELLS = 1000
+_REMEDY = "use the XML published with the data set, or remove it"
 _Cut = tuple[list[float], int]  # radii in mm, number of sectors
 
 
@@ -66,10 +67,10 @@ def parse_binning(xml: Path) -> dict[int, list[_Cut]]:
         reason = f"attribute {exc} is missing" if isinstance(exc, KeyError) else str(exc)[:200]
         raise BadFile(
             f"{xml}: not a CaloChallenge binning: {reason}",
-            "use the XML published with the data set, or remove it",
+            _REMEDY,
         ) from exc
     if not any(found.values()):
-        raise BadFile(f"{xml}: not a CaloChallenge binning: it has no layer with voxels")
+        raise BadFile(f"{xml}: not a CaloChallenge binning: it has no layer with voxels", _REMEDY)
     return found
 
 

@@ -109,7 +109,7 @@ def _geometry(file: h5py.File, voxels: int, asked: Asked) -> Geometry:
         or read_sidecar(asked.path)
         or from_binning(asked, voxels)
         or from_voxel_count(voxels)
-        or from_detector(asked.detector, voxels)
+        or from_detector(asked, voxels)
     )
     if found is None:
         known = ", ".join(f"{n} ({s['name']})" for n, s in published_sets().items())

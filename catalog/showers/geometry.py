@@ -82,14 +82,15 @@ def from_voxel_count(voxels: int) -> Geometry | None:
     return Geometry(Mesh(layers), detector, known["pdg"], known["name"])
 
 
-def from_detector(detector: Detector | None, voxels: int) -> Geometry | None:
+def from_detector(asked: Asked, voxels: int) -> Geometry | None:
     """Square cells of the detector the user named."""
+    detector, path = asked.detector, asked.path
     if detector is None or not detector.readout_layers or not detector.cell_mm:
         return None
     side = round((voxels / detector.readout_layers) ** 0.5)
     if side * side * detector.readout_layers != voxels:
         raise BadFile(
-            f"{voxels} voxels are not {detector.readout_layers} layers of n x n cells, as "
+            f"{path}: {voxels} voxels are not {detector.readout_layers} layers of n x n cells, as "
             f"detector {detector.name!r} would have",
             "check readout_layers of the detector",
         )

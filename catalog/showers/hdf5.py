@@ -58,7 +58,9 @@ def damage(path: Path, what: str) -> Iterator[None]:
             "the file is damaged, or needs an HDF5 filter that is not installed: make it again",
         ) from exc
     except MemoryError as exc:
-        raise BadFile(f"{path}: {what} is too large for this machine's memory") from exc
+        raise BadFile(
+            f"{path}: {what} is too large for this machine's memory", "read fewer: --showers N"
+        ) from exc
 
 
 def has(file: object, *names: str) -> bool:
@@ -122,7 +124,10 @@ class Table:
         with damage(self.path, repr(self.key)):
             found: NDArray[Any] = self.dataset[start:stop]
         if len(found) != stop - start:
-            raise BadFile(f"{self.path}: {self.key!r} ends after {start + len(found)} showers")
+            raise BadFile(
+                f"{self.path}: {self.key!r} ends after {start + len(found)} showers",
+                "the file is damaged: make it again",
+            )
         return found
 
     def energies(self, start: int, stop: int, gev: float) -> NDArray[np.float32]:
@@ -152,7 +157,7 @@ def table(file: h5py.File, key: str, path: Path) -> Table:
     with damage(path, repr(key)):
         link = file.get(key, getlink=True)
         if link is None:
-            raise BadFile(f"{path}: dataset {key!r} is missing")
+            raise BadFile(f"{path}: dataset {key!r} is missing", "the file was cut: make it again")
         if not isinstance(link, h5py.HardLink):
             raise BadFile(
                 f"{path}: {key!r} is a link; only data in the file itself is read",
@@ -160,7 +165,10 @@ def table(file: h5py.File, key: str, path: Path) -> Table:
             )
         dataset = file[key]
         if not isinstance(dataset, h5py.Dataset):
-            raise BadFile(f"{path}: {key!r} is a group, not a numeric dataset")
+            raise BadFile(
+                f"{path}: {key!r} is a group, not a numeric dataset",
+                "move the dataset inside it to the top of the file",
+            )
         kind = dataset.dtype
         if kind.kind not in "fiu" or kind.subdtype is not None:
             raise BadFile(
@@ -204,7 +212,7 @@ def attribute(owner: Any, name: str, path: Path) -> Any:
             return None
         info = owner.attrs.get_id(name)
         if int(np.prod(info.shape or (1,), dtype=object)) > _MAX_ATTRIBUTE:
-            raise BadFile(f"{path}: attribute {name!r} is enormous")
+            raise BadFile(f"{path}: attribute {name!r} is enormous", "remove it")
         value = owner.attrs[name]
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
@@ -216,7 +224,10 @@ def attribute(owner: Any, name: str, path: Path) -> Any:
         return value.item()
     if isinstance(value, str | int | float):
         return value
-    raise BadFile(f"{path}: attribute {name!r} is neither text nor numbers")
+    raise BadFile(
+        f"{path}: attribute {name!r} is neither text nor numbers",
+        "store it as a plain string or plain numbers, or remove it",
+    )
 
 
 def _first_line(exc: BaseException) -> str:

@@ -151,7 +151,9 @@ def _mesh(file: Any, showers: Table, detector: Detector) -> Mesh:
     try:
         check_mesh(Mesh(found))
     except ValueError as exc:
-        raise BadFile(f"{path}: dr_mm and layer_mm give no mesh: {exc}") from exc
+        raise BadFile(
+            f"{path}: dr_mm and layer_mm give no mesh: {exc}", "both are positive lengths in mm"
+        ) from exc
     return Mesh(found)
 
 

@@ -181,7 +181,8 @@ def _opened(asked: Asked) -> Iterator[tuple[Opened, int]]:
     if asked.limit is not None and asked.limit < 1:
         raise UsageError(f"at least one shower must be read, not {asked.limit}")
     if not path.is_file():
-        raise BadFile(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
+        what = "not a file" if path.exists() else "no such file"
+        raise BadFile(f"{path}: {what}", "give the path of one shower file: --data FILE")
     with _container(path) as file:
         opened = _reader_for(file, path).open(file, asked)
         yield opened, min(opened.rows, asked.limit or opened.rows)

@@ -35,7 +35,7 @@ from catalog.showers.showerset import ShowerSet
 
 _GZIP = 4
 _CHUNK_BYTES = 1 << 20
-_BLOCK_BYTES = 32_000_000
+_BLOCK_BYTES = 8_000_000
 _MAX_ATTRIBUTE = 60_000  # bytes; HDF5 holds 64 kB of attributes in an object header
 
 
