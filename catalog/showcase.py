@@ -64,7 +64,7 @@ def _domain(domain: dict[str, Any], card: dict[str, Any]) -> list[str]:
         ("task", card["task"] + (f" ({card['family']})" if card.get("family") else "")),
         ("detector", f"{detector['name']} ({detector['type']}) {detector.get('title', '')}"),
         ("particles", " ".join(particle_name(p) for p in domain.get("particles", [])) or "-"),
-        ("energies", "-" if low is None else f"{low:g}..{high:g} GeV"),
+        ("energies", "-" if low is None else f"{low:.3g}..{high:.3g} GeV"),
         ("trained on", f"{simulator.get('name', '-')} {simulator.get('version', '')}".strip()),
         ("licence", card["licence"]),
     ]

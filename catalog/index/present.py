@@ -26,7 +26,7 @@ def human(rows: list[Row]) -> str:
         (
             row.ref, row.task or "undocumented", row.family or "-", row.detector or "-",
             " ".join(particle_name(pdg) for pdg in row.particles) or "-",
-            "-" if row.e_low is None else f"{row.e_low:g}..{row.e_high:g}",
+            "-" if row.e_low is None else f"{row.e_low:.3g}..{row.e_high:.3g}",
             "yes" if row.validated else "no",
         )
         for row in rows

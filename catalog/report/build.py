@@ -61,7 +61,7 @@ def build_report(
     ranking = recommend(target, index, settings, log, say, asked.seed)
     return replace(
         _text(asked, found, parent),
-        verdict=f"Verdict before training: {ranking.verdict}. {ranking.reason}.",
+        verdict=f"Before training, the catalog's verdict was {ranking.verdict}: {ranking.reason}.",
         ranking=ranked(ranking),
         scratch=_estimate(ranking.scratch),
         excluded=dict(ranking.excluded),

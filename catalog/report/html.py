@@ -195,8 +195,8 @@ def _recommendation(report: Report) -> Markup:
         headers = ["rank", "model", f"predicted{when} [{_S}]", f"zero-shot [{_S}]", "notes"]
         about = (
             f"Values are {report.metric}: the distance to full simulation in {_SIGMA}. Smaller is "
-            "better. Brackets give the interval of the prediction. Zero-shot is the model as it "
-            "is, before any Adaptation."
+            "better. Brackets give the range of recorded runs, which is not calibrated. Zero-shot "
+            "is the model as it is, before any Adaptation."
         )
         parts += [tag("h2", "Recommendation"), tag("p", about, class_="note"), table(headers, rows)]
     if report.excluded:

@@ -50,11 +50,12 @@ def human(found: Recommendation, data: str) -> str:
         "",
     ]
     rows = [
-        (c.ref, number(c.zero_shot), _range(c.prediction), number(c.seconds, 2))
+        (c.ref, number(c.rank), number(c.zero_shot), _range(c.prediction), number(c.seconds, 2))
         for c in found.ranking
     ]
-    rows.append(("from scratch", "-", _range(found.scratch), "-"))
-    lines += [table(("MODEL", "ZERO-SHOT", "PREDICTED (RANGE)", "SECONDS"), rows), ""]
+    rows.append(("from scratch", "-", "-", _range(found.scratch), "-"))
+    head = ("MODEL", "MEAN RANK", "ZERO-SHOT", "PREDICTED (RANGE)", "SECONDS")
+    lines += [table(head, rows), ""]
     lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded]
     lines += [f"verdict  {found.verdict}: {found.reason}", _honesty(found)]
     if found.verdict == "adapt":
@@ -69,8 +70,9 @@ def _honesty(found: Recommendation) -> str:
     runs = max((c.prediction.runs for c in found.ranking if c.prediction), default=0)
     scratch = found.scratch.runs if found.scratch else 0
     return (
-        f"note     not calibrated: ranked by zero-shot distance; predictions rest on {runs} "
-        f"recorded adaptations and {scratch} scratch runs, ranges are what those runs spanned"
+        f"note     not calibrated: the mean rank over three zero-shot distances decides; "
+        f"predictions rest on {runs} recorded adaptations and {scratch} scratch runs, and ranges "
+        "are what those runs spanned"
     )
 
 
