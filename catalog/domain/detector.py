@@ -65,9 +65,7 @@ class Detector(Frozen):
     readout_layers: PositiveInt | None = None
     cell_mm: tuple[PositiveFloat, PositiveFloat] | None = None
     sampling_fraction: float | None = Field(None, gt=0, le=1)
-    sides: PositiveInt | None = Field(
-        None, description="of the polyhedron; None: a tube or a block"
-    )
+    sides: PositiveInt | None = Field(default=None, description="sides of the polyhedron")
     rmin_mm: PositiveFloat | None = None
     rmax_mm: PositiveFloat | None = None
     half_length_mm: PositiveFloat | None = None
