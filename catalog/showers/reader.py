@@ -22,7 +22,7 @@ from catalog.domain.mesh import Mesh
 from catalog.errors import BadFile, UsageError
 from catalog.manifest import hash_stream
 from catalog.showers.checks import Checks, calibrated
-from catalog.showers.hdf5 import names_in, open_hdf5
+from catalog.showers.hdf5 import damage, names_in, open_hdf5
 from catalog.showers.showerset import ShowerSet
 
 _CHUNK_BYTES = 32_000_000
@@ -259,12 +259,13 @@ def _memory() -> int:
 
 def _reader_for(file: object, path: Path) -> Reader:
     tried = []
-    for entry in sorted(entry_points(group="catalog.readers"), key=lambda e: e.name):
-        reader: Reader = entry.load()
-        if reader.recognises(file):
-            return reader
-        tried.append(f"{entry.name} ({reader.looks_for})")
-    names = names_in(file)
+    with damage(path, "its table of contents"):
+        for entry in sorted(entry_points(group="catalog.readers"), key=lambda e: e.name):
+            reader: Reader = entry.load()
+            if reader.recognises(file):
+                return reader
+            tried.append(f"{entry.name} ({reader.looks_for})")
+        names = names_in(file)
     held = ", ".join(name[:40] for name in names[:12]) or "nothing"
     raise BadFile(
         f"{path}: format not recognised; it holds {held}; looked for: {'; '.join(tried)}",
