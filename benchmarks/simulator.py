@@ -87,10 +87,14 @@ def known_detector(detector: Detector) -> Detector:
 
 
 def _same(a: Detector, b: Detector) -> bool:
+    """The same stack and readout; a file may not tell its sampling fraction."""
     scales = ((a.x0_mm, b.x0_mm), (a.rm_mm, b.rm_mm), (a.depth_mm, b.depth_mm))
-    fraction = a.sampling_fraction, b.sampling_fraction
-    alike = all(x and y and abs(x / y - 1) < 0.005 for x, y in scales)
-    return alike and (None in fraction or abs(fraction[0] / fraction[1] - 1) < 0.1)  # type: ignore[operator]
+    f, g = a.sampling_fraction, b.sampling_fraction
+    return (
+        all(x and y and abs(x / y - 1) < 0.005 for x, y in scales)
+        and a.readout_layers == b.readout_layers
+        and (f is None or g is None or abs(f / g - 1) < 0.1)
+    )
 
 
 def again(truth: ShowerSet, seed: int) -> ShowerSet:

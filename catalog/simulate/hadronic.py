@@ -29,6 +29,7 @@ _EM_RADIUS_RM = 1.5  # of the pi0 core, which many pi0 at their own places widen
 # share is nuclear binding energy. h/e of iron and scintillator; k and E0 of pions; from memory.
 _H_OVER_E, _K, _E0_GEV = 0.75, 0.82, 1.0
 _SPOTS_PER_GEV = 40.0
+_REACH_LAMBDA = 5.0
 _NOTHING = 1e-6
 
 
@@ -87,6 +88,9 @@ def shower_block(
     left = np.maximum(beam.energy - track.sum(1), 0.0)
     inside = np.maximum(path - start[:, None], 0.0)
     em, had = _energies(left, inside, medium, rng)
+    if medium.stochastic:
+        c2 = medium.stochastic**2
+        em, had = c2 * rng.standard_gamma(em / c2), c2 * rng.standard_gamma(had / c2)
     rows, total = _slices(beam, em, had + track, inside, medium, rng)
     out, drawn = deposit(rows, tracks, where, rng)
     scale = medium.visible * response_of(beam.energy) * total / np.maximum(drawn, 1e-30)
@@ -112,9 +116,6 @@ def _slices(
     beam: Beam, em: Array, had: Array, inside: Array, medium: Medium, rng: np.random.Generator
 ) -> tuple[Slices, Array]:
     """Rows of the pi0 core and of the rest, and the energy deposited in the stack (N,)."""
-    if medium.stochastic:
-        c2 = medium.stochastic**2
-        em, had = c2 * rng.standard_gamma(em / c2), c2 * rng.standard_gamma(had / c2)
     least = _NOTHING * beam.energy[:, None]
     depth = 0.5 * (inside[:, 1:] + inside[:, :-1]) / medium.lambda_mm
     wide = shape_of(beam.energy).radius(depth) * medium.lambda_mm
@@ -129,5 +130,6 @@ def _slices(
         radius_mm=np.concatenate([narrow, wide[second]]),
         spots=np.maximum(count.astype(np.int64), 1),
         cores=len(first[0]),
+        reach_mm=_REACH_LAMBDA * medium.lambda_mm,
     )
     return slices, (em * (em > least)).sum(1) + (had * (had > least)).sum(1)
