@@ -56,6 +56,7 @@ class Sample:
     judged: int  # showers of the first detector kept out of training, for choosing the step
     steps: int
     batch: int
+    lr: float
     summary: str
     description: str
 
@@ -72,6 +73,7 @@ SAMPLES = {
         120,
         2000,
         64,
+        1e-3,
         "Electron showers in a PbWO4 block, 1-100 GeV: VAE on a mesh in X0 and R_M",
         CVAE_STORY,
     ),
@@ -81,6 +83,7 @@ SAMPLES = {
         300,
         2500,
         64,
+        1e-3,
         "Photon showers in a CLIC-like Si-W ECAL, 1-100 GeV: VAE on a mesh in X0 and R_M",
         CVAE_STORY,
     ),
@@ -90,6 +93,7 @@ SAMPLES = {
         120,
         3000,
         64,
+        1e-3,
         "Electromagnetic showers, pretrained on two detectors, as a parent to adapt from",
         CVAE_STORY + " Trained on PbWO4 electrons and CLIC Si-W photons together; exported at the "
         "scale of PbWO4, for electrons.",
@@ -100,6 +104,7 @@ SAMPLES = {
         120,
         1500,
         32,
+        3e-4,
         "Electron showers in a PbWO4 block, 1-100 GeV: a small 3DGAN on 25 x 25 x 25 cells",
         "Three-dimensional convolutional GAN after svalleco/3Dgan, with auxiliary energy "
         "regression and energy-sum losses, small enough to train on two CPU cores. Its physics is "
@@ -151,7 +156,7 @@ def write_sample(name: str, sample: Sample, folder: Path) -> None:
 def _train(sample: Sample, sets: list[ShowerSet]) -> tuple[Checkpoint, Shape]:
     family, first = sample.family, sets[0]
     cut = len(first) - sample.judged
-    plan = Plan("scratch", sample.steps, SEED, sample.batch)
+    plan = Plan("scratch", sample.steps, SEED, sample.batch, sample.lr)
     if family is gan3d.FAMILY:
         x0, rm = first.scale()
         config = gan3d.native_config(
@@ -196,7 +201,12 @@ def _record(sample: Sample, sets: list[ShowerSet], seconds: float) -> Training:
         showers=sum(len(s) for s in sets) - sample.judged,
         steps=sample.steps,
         seed=SEED,
-        recipe={"strategy": "scratch", "batch": sample.batch, "judged_on": sample.judged},
+        recipe={
+            "strategy": "scratch",
+            "batch": sample.batch,
+            "lr": sample.lr,
+            "judged_on": sample.judged,
+        },
         device=device(),
         seconds=seconds,
     )
