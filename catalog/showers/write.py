@@ -33,7 +33,7 @@ from catalog.showers.geometry import encode_mesh
 from catalog.showers.points import centres
 from catalog.showers.showerset import ShowerSet
 
-_GZIP = 4
+_GZIP = 4  # without the shuffle filter, which makes sparse showers a third larger (measured)
 _CHUNK_BYTES = 1 << 20
 _BLOCK_BYTES = 8_000_000
 _MAX_ATTRIBUTE = 60_000  # bytes; HDF5 holds 64 kB of attributes in an object header
@@ -122,13 +122,18 @@ def _to_mev32(gev: NDArray[np.float32]) -> NDArray[np.float32]:
 def _cell_type(showers: ShowerSet) -> np.dtype[Any]:
     for rows in _blocks(showers.energies.shape, 1):
         block = showers.energies[rows]
+        block = block[block != 0]  # nearly all cells are empty
         if not (_to_mev32(block) * np.float32(1e-3) == block).all():
             return np.dtype(np.float64)
     return np.dtype(np.float32)
 
 
 def _cells_mev(gev: NDArray[np.float32], kind: np.dtype[Any]) -> NDArray[Any]:
-    return _to_mev32(gev) if kind == np.float32 else gev.astype(np.float64) * 1e3
+    if kind != np.float32:
+        return gev.astype(np.float64) * 1e3
+    mev, used = np.zeros_like(gev), gev != 0
+    mev[used] = _to_mev32(gev[used])
+    return mev
 
 
 def _describe(file: h5py.File, showers: ShowerSet, layout: str) -> None:
@@ -165,9 +170,8 @@ def _table(
     row = int(np.prod(shape[1:])) * kind.itemsize
     rows = min(shape[0], max(1, _CHUNK_BYTES // row))
     dataset = file.create_dataset(
-        key, shape, kind, chunks=(rows, *shape[1:]), compression="gzip",
-        compression_opts=_GZIP, shuffle=True,
-    )  # fmt: skip
+        key, shape, kind, chunks=(rows, *shape[1:]), compression="gzip", compression_opts=_GZIP
+    )
     dataset.attrs["unit"] = unit
     return dataset
 

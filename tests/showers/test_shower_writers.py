@@ -25,7 +25,7 @@ from catalog.showers.reader import read_showers
 from catalog.showers.write import write_calochallenge, write_points
 from tests.toys import shower_set
 
-SMALL = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SMALL = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 MESHES = (
     grid(3, 5.05, 3, 5.0, 4, 4.0),
     Mesh(tuple(rings([0, 4.65, 9.3, 20], 6, i * 3.4, (i + 1) * 3.4) for i in range(4))),
