@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from catalog.domain import Detector, detector_names, load_detector
 from catalog.errors import NotFound
+from catalog.physics.distances import w1_geomean
+from catalog.physics.observables import observe
 from catalog.showers import PHYSICS_SHAPE, ShowerSet
 from catalog.showers.geometry import grid
 from catalog.showers.reader import read_showers
@@ -35,8 +37,9 @@ Array = NDArray[np.float64]
 
 def measure(quick: bool) -> dict[str, Any]:
     """Deviations by file and energy, and showers per second of one process."""
-    figures: dict[str, Any] = {}
-    for path in full_simulation():
+    files = full_simulation()
+    figures: dict[str, Any] = {"full_simulation": [path.stem for path in files]}
+    for path in files:
         truth = read_showers(path, limit=600 if quick else None)
         for name, values in compare_file(truth).items():
             figures[f"{path.stem} {name}"] = values
@@ -64,7 +67,10 @@ def compare_file(truth: ShowerSet) -> dict[str, dict[str, Any]]:
         chosen = np.flatnonzero((energy >= edges[i]) & (energy < edges[i + 1]))
         part = _select(truth, chosen)
         mean = float(np.exp(np.log(part.incident_gev).mean()))
-        out[f"{mean:.3g} GeV"] = deviations(part, again(part, SEED + i))
+        start = time.process_time()
+        made = again(part, SEED + i)
+        rate = len(made) / (time.process_time() - start)
+        out[f"{mean:.3g} GeV"] = {**deviations(part, made), "showers_per_s": _round(rate, 0)}
     return out
 
 
@@ -120,17 +126,18 @@ def deviations(truth: ShowerSet, made: ShowerSet) -> dict[str, Any]:
         noise = error / profile_t
     if len(profile_t) < _FEWEST_LAYERS:
         used = profile_t > 0.05
-        worst = int(np.argmax(np.where(used, np.abs(relative), 0)))
-        wide = worst
+        worst = wide = int(np.argmax(np.where(used, np.abs(relative), 0)))
+        at = f"layer {worst}"
     else:
         worst = 2 + int(np.argmax(np.abs(relative[_DEPTHS])))
         wide = 1 + int(np.argmax(np.abs(relative[_WIDE])))
+        at = f"{worst + 0.5} X0"
     response_t, resolution_t = _response(truth)
     response_m, resolution_m = _response(made)
     return {
         "n": len(truth),
         "longitudinal_max_dev": _round(abs(relative[worst])),
-        "longitudinal_at_x0": worst + 0.5,
+        "longitudinal_at": at,
         "longitudinal_noise": _round(noise[worst]),
         "longitudinal_1_20_dev": _round(abs(relative[wide])),
         "contain_1rm_dev": _round(100 * (radial_m[1] - radial_t[1]), 2),
@@ -139,6 +146,19 @@ def deviations(truth: ShowerSet, made: ShowerSet) -> dict[str, Any]:
         "resolution_dev": _round(resolution_m / resolution_t - 1),
         "resolution_full": _round(resolution_t, 4),
         "hadron": truth.pdg in HADRONS,
+        **_distance(truth, made),
+    }
+
+
+def _distance(truth: ShowerSet, made: ShowerSet) -> dict[str, float]:
+    """The catalog's own distance over all observables, beside full against full simulation."""
+    if len(truth.mesh.layers) < _FEWEST_LAYERS:
+        return {}
+    reference, sample = observe(truth).values, observe(made.part(0, len(truth))).values
+    half = len(reference) // 2
+    return {
+        "w1_geomean": _round(w1_geomean(sample[:half], reference[half:])),
+        "w1_floor": _round(w1_geomean(reference[:half], reference[half:])),
     }
 
 

@@ -15,8 +15,8 @@ from catalog.simulate import lateral, longitudinal
 from catalog.simulate.beam import PHOTONS, Beam
 from catalog.simulate.medium import Medium
 from catalog.simulate.spots import (
-    CORE_DENSITY,
-    TAIL_DENSITY,
+    HOMOGENEOUS,
+    SAMPLING,
     Slices,
     Tracks,
     Where,
@@ -98,7 +98,8 @@ def _slices(
     unit = medium.rm_mm * medium.lateral_scale
     row, plane = np.nonzero(used)
     share = np.concatenate([weight[used], 1 - weight[used]])
-    density = np.repeat([CORE_DENSITY, TAIL_DENSITY], len(row))
+    model = HOMOGENEOUS if medium.homogeneous else SAMPLING
+    density = np.repeat([model.core, model.tail], len(row))
     count = np.tile(spots[used], 2) * share * density + rng.random(2 * len(row))
     slices = Slices(
         shower=np.tile(electrons.shower[row], 2),
@@ -107,6 +108,7 @@ def _slices(
         radius_mm=unit * np.concatenate([core[used], tail[used]]),
         spots=np.maximum(count.astype(np.int64), 1),
         cores=len(row),
+        core_shape=model.core_shape,
         reach_mm=_REACH_RM * unit,
     )
     return slices, energy.sum(1)

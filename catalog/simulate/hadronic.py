@@ -19,7 +19,7 @@ from scipy.special import gammainc
 
 from catalog.simulate.beam import Beam
 from catalog.simulate.medium import Medium
-from catalog.simulate.spots import Slices, Tracks, Where, deposit
+from catalog.simulate.spots import SAMPLING, Slices, Tracks, Where, deposit
 
 Array = NDArray[np.float64]
 _VALID_GEV = (2.0, 500.0)
@@ -130,6 +130,7 @@ def _slices(
         radius_mm=np.concatenate([narrow, wide[second]]),
         spots=np.maximum(count.astype(np.int64), 1),
         cores=len(first[0]),
+        core_shape=SAMPLING.core_shape,
         reach_mm=_REACH_LAMBDA * medium.lambda_mm,
     )
     return slices, (em * (em > least)).sum(1) + (had * (had > least)).sum(1)
