@@ -55,13 +55,36 @@ def train(showers: ShowerSet, seed: int) -> Regressor:
 
 def write(folder: Path, showers: ShowerSet, seed: int, device: str) -> None:
     """Train and write the version folder."""
-    from sample_models.train import domain_of
-
     started = time.monotonic()
     model = train(showers, seed)
     folder.mkdir(parents=True, exist_ok=True)
     export_onnx(model, {"layer_gev": torch.rand(2, LAYERS)}, folder / MODEL_FILE, "energy_gev")
-    card = Card(
+    record = Training(
+        dataset="sample_models/data/clic-siw-photon.h5",
+        showers=len(showers),
+        steps=_STEPS,
+        seed=seed,
+        recipe={"strategy": "scratch", "batch": _BATCH, "lr": _RATE},
+        device=device,
+        seconds=round(time.monotonic() - started, 1),
+    )
+    card = _card(record)
+    (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
+    write_test_vectors(folder, card)
+
+
+def _card(record: Training) -> Card:
+    from sample_models.train import domain_of
+
+    features = TensorSpec(
+        name="layer_gev", dtype="float32", shape=(-1, LAYERS), role="features", unit="GeV",
+        meaning="visible energy in each layer of 1 X0",
+    )  # fmt: skip
+    prediction = TensorSpec(
+        name="energy_gev", dtype="float32", shape=(-1, 1), role="prediction", unit="GeV",
+        meaning="incident energy",
+    )  # fmt: skip
+    return Card(
         name=NAME,
         summary="Photon energy from 25 layer sums of a CLIC-like Si-W ECAL, 1-100 GeV",
         description="A small network that corrects the calorimetric sum for leakage by the shape "
@@ -71,35 +94,7 @@ def write(folder: Path, showers: ShowerSet, seed: int, device: str) -> None:
         licence="Apache-2.0",
         authors=("The hep-model-catalog authors",),
         domain=domain_of("clic-siw", None),
-        inputs=(
-            TensorSpec(
-                name="layer_gev",
-                dtype="float32",
-                shape=(-1, LAYERS),
-                role="features",
-                unit="GeV",
-                meaning="visible energy in each layer of 1 X0",
-            ),
-        ),
-        outputs=(
-            TensorSpec(
-                name="energy_gev",
-                dtype="float32",
-                shape=(-1, 1),
-                role="prediction",
-                unit="GeV",
-                meaning="incident energy",
-            ),
-        ),
-        training=Training(
-            dataset="sample_models/data/clic-siw-photon.h5",
-            showers=len(showers),
-            steps=_STEPS,
-            seed=seed,
-            recipe={"strategy": "scratch", "batch": _BATCH},
-            device=device,
-            seconds=round(time.monotonic() - started, 1),
-        ),
+        inputs=(features,),
+        outputs=(prediction,),
+        training=record,
     )
-    (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
-    write_test_vectors(folder, card)
