@@ -12,7 +12,7 @@ from catalog.index.query import parse_particle
 from catalog.showers import ShowerSet
 from catalog.showers.reader import read_showers
 
-DATA = typer.Option(..., "--data", help="Full-simulation showers: CaloChallenge or 3DGAN HDF5.")
+DATA = typer.Option(..., "--data", help="Full-simulation showers; docs/data.md lists the formats.")
 DETECTOR = typer.Option(None, "--detector", help="Detector name or YAML, if the file does not say.")
 PARTICLE = typer.Option(None, "--particle", help="e-, gamma ..., if the file does not say.")
 SKIP = typer.Option(0, "--skip", min=0, help="Leave out the first SKIP showers (those adapted on).")
