@@ -99,6 +99,7 @@ def _same(a: Detector, b: Detector) -> bool:
     return (
         all(x and y and abs(x / y - 1) < 0.005 for x, y in scales)
         and a.readout_layers == b.readout_layers
+        and (a.cell_mm is None or b.cell_mm is None or np.allclose(a.cell_mm, b.cell_mm))
         and (f is None or g is None or abs(f / g - 1) < 0.1)
     )
 

@@ -1,6 +1,6 @@
 """Simulate showers: any detector with a layer stack, any mesh, any beam.
 
-Showers are made in blocks of 64, each with a random stream of its own that depends on the seed and
+Showers are made in blocks of 16, each with a random stream of its own that depends on the seed and
 on the block's number only: the same seed gives the same showers, however many are asked for at
 once and in whatever pieces they are taken.
 """
@@ -21,13 +21,13 @@ from catalog.simulate.cells import CellFinder
 from catalog.simulate.medium import medium_of, planes_of
 from catalog.simulate.spots import Where
 
-BLOCK = 64
+BLOCK = 16  # with 25^3 cells their energies stay in the cache; 64 is 1.5 times slower
 
 
 def blocks(
     detector: Detector, mesh: Mesh, beam: Beam, seed: int = 0
 ) -> Iterator[NDArray[np.float32]]:
-    """Visible energies in GeV, block by block: (at most 64, voxels) each.
+    """Visible energies in GeV, block by block: (at most 16, voxels) each.
 
     Raises
     ------

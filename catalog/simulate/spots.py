@@ -20,7 +20,7 @@ from catalog.simulate.medium import Planes
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
-_MOST_SPOTS = 1_500_000  # in memory at once: about 100 MB
+_MOST_SPOTS = 300_000  # at once: larger arrays leave the cache, and are slower
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def test_the_file_and_its_detector_are_found(tmp_path, monkeypatch):
     particles = draw_beam(22, 90, (1, 30), seed=1)
     write_showers(tmp_path / "a.h5", detector, readout_mesh(detector), particles, 1)
     monkeypatch.setenv("CATALOG_FULLSIM", str(tmp_path))
-    monkeypatch.setattr(simulator, "speed", lambda n: 0.0)
+    monkeypatch.setattr(simulator, "speed", float)
     figures = simulator.measure(quick=True)
     assert figures["full_simulation"] == ["a"]
     bins = [name for name in figures if name.startswith("a ")]
