@@ -47,6 +47,28 @@ def measure(quick: bool) -> dict[str, Any]:
     return figures
 
 
+def table(figures: dict[str, Any]) -> str:
+    """The figures as the Markdown table of docs/simulate.md."""
+    lines = [
+        "| full simulation | profile, 2-15 X0 (worst at, noise) | 1-20 X0 "
+        "| within 1 / 2 R_M, points | response | resolution | w1 / floor | showers/s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, f in figures.items():
+        if not isinstance(f, dict):
+            continue
+        distance = f"{f['w1_geomean']:.2f} / {f['w1_floor']:.2f}" if "w1_geomean" in f else "-"
+        lines.append(
+            f"| {name} | {f['longitudinal_max_dev']:.1%} ({f['longitudinal_at']}, "
+            f"{f['longitudinal_noise']:.1%}) | {f['longitudinal_1_20_dev']:.0%} "
+            f"| {f['contain_1rm_dev']:+.1f} / {f['contain_2rm_dev']:+.1f} "
+            f"| {f['response_dev']:+.1%} "
+            f"| {f['resolution_dev']:+.0%} of {f['resolution_full']:.1%} "
+            f"| {distance} | {f['showers_per_s']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def full_simulation() -> list[Path]:
     """The files to compare with."""
     asked = os.environ.get("CATALOG_FULLSIM")

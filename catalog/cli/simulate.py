@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 
 import typer
 
 from catalog.cli import out
+from catalog.cli.stopping import stop_at_next_step
 from catalog.domain import load_detector
 from catalog.errors import UsageError
 from catalog.index.query import parse_particle
@@ -31,8 +30,6 @@ def run(
     as_json: bool = out.JSON,
 ) -> None:
     """Simulate showers of a detector by parametrisation (not full simulation), as HDF5."""
-    # So that a job that is stopped removes what it has begun to write.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     found = load_detector(detector)
     mesh = readout_mesh(found, cells, layers)
     first = mesh.layers[0]
@@ -40,7 +37,7 @@ def run(
         parse_particle(particle), n, _range(energy), seed=seed, theta_rad=_range(theta),
         spot_mm=(first.b[1] - first.b[0], first.a[1] - first.a[0]),
     )  # fmt: skip
-    show = out.progress(f"simulating {found.name}")
+    show = stop_at_next_step(out.progress(f"simulating {found.name}"))
     write_showers(output, found, mesh, beam, seed, force=force, progress=show)
     facts = {"file": str(output), "detector": found.name, "pdg": beam.pdg, "showers": n}
     out.emit({**facts, "mesh_shape": mesh.shape, "seed": seed}, as_json, lambda: str(output))

@@ -1,6 +1,8 @@
 """The benchmark's figures mean what their names say."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,3 +59,11 @@ def test_the_file_and_its_detector_are_found(tmp_path, monkeypatch):
     monkeypatch.setenv("CATALOG_FULLSIM", str(tmp_path / "none"))
     with pytest.raises(NotFound):
         simulator.full_simulation()
+
+
+def test_the_page_quotes_the_kept_result():
+    root = Path(simulator.__file__).parent.parent
+    kept = json.loads((root / "benchmarks/results/simulator.json").read_text(encoding="utf-8"))
+    page = (root / "docs/simulate.md").read_text(encoding="utf-8")
+    assert simulator.table(kept["figures"]) in page
+    assert f"{kept['figures']['showers_per_s']:.0f} showers per second" in page
