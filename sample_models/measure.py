@@ -30,12 +30,12 @@ TARGET = HERE / "data" / "par04-siw-electron.h5"
 def main() -> None:
     """Print one line per parent, strategy, rate and number of showers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parents", nargs="+", default=["vae-em", "vae-pbwo4"])
+    parser.add_argument("--parents", nargs="+", default=["vae-pbwo4", "vae-em", "vae-clic-siw"])
     parser.add_argument("--showers", nargs="+", type=int, default=[300, 100])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--scratch-rates", nargs="*", type=float, default=[1e-3, 2e-3, 4e-3])
-    parser.add_argument("--rates", nargs="*", type=float, default=[1e-3, 2e-3])
+    parser.add_argument("--scratch-rates", nargs="*", type=float, default=[4e-3, 8e-3, 1.6e-2])
+    parser.add_argument("--rates", nargs="*", type=float, default=[1e-3])
     asked = parser.parse_args()
     draws = list(_draws(read_showers(TARGET), asked.draws))
     parents = [read_folder(HERE / "versions" / name) for name in asked.parents]

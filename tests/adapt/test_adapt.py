@@ -166,10 +166,10 @@ def test_the_comparison_has_the_floor_and_every_model(
 
 @pytest.mark.slow
 def test_adapting_on_300_showers_beats_before_on_unseen_showers(tmp_path: Path) -> None:
-    parent = read_folder(ROOT / "versions" / "vae-em")
+    parent = read_folder(ROOT / "versions" / "vae-pbwo4")
     showers = read_showers(ROOT / "data" / "par04-siw-electron.h5")
     for strategy in ("full", "scratch"):
-        adapt(parent, showers, showers=300, steps=400, strategy=strategy, out=tmp_path / strategy)  # type: ignore[arg-type]
+        adapt(parent, showers, showers=300, steps=800, strategy=strategy, out=tmp_path / strategy)  # type: ignore[arg-type]
     gain = compare(parent, tmp_path / "full", showers, showers=300, scratch=tmp_path / "scratch")
     assert gain.w1[AFTER] < 0.5 * gain.w1[BEFORE]
     assert gain.w1[AFTER] < gain.w1[SCRATCH]
