@@ -48,10 +48,7 @@ def write_showers(
     CatalogError
         The disk is full or the folder cannot be written; nothing is left behind.
     """
-    _refuse_existing(path, force)
-    if not path.parent.is_dir():
-        raise CatalogError(f"{path.parent}: no such folder", "make it, or name another file")
-    made = blocks(detector, mesh, beam, seed)
+    _refuse(path, force)
     medium_of(detector)  # refuses before anything is written
     with _appearing(path) as (file, sink):
         _describe(file, detector, mesh, beam, seed)
@@ -64,17 +61,19 @@ def write_showers(
             shuffle=True,
         )  # fmt: skip
         done = 0
-        for block in made:
+        for block in blocks(detector, mesh, beam, seed):
             cells[done : done + len(block)] = block * np.float32(1e3)
             sink.check()
             done += len(block)
             if progress:
                 progress(done, len(beam))
-        _refuse_existing(path, force)
+        _refuse(path, force)
     return path
 
 
-def _refuse_existing(path: Path, force: bool) -> None:
+def _refuse(path: Path, force: bool) -> None:
+    if not path.parent.is_dir():
+        raise CatalogError(f"{path.parent}: no such folder", "make it, or name another file")
     if path.exists() and not force:
         raise UsageError(f"{path} exists", "name another file, or overwrite it: --force")
 
