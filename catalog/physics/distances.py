@@ -31,6 +31,11 @@ def w1_geomean(sample: Array, reference: Array) -> float:
     return float(np.exp(np.log(np.maximum(w1, 1e-4)).mean()))
 
 
+def w1_mean(sample: Array, reference: Array) -> float:
+    """Mean over columns of the Wasserstein-1 distance."""
+    return float(w1_per_observable(sample, reference).mean())
+
+
 def separation_mean(sample: Array, reference: Array, bins: int = 20) -> float:
     """Mean separation power of the columns, in [0, 1].
 
