@@ -24,6 +24,7 @@ Kind = Literal["cartesian", "polar"]
 # Sub-cells per axis when cells of different kinds share area (error below 1 %). Two even numbers
 # that differ: no sub-cell centre then falls on an axis or on a diagonal, where phi bins meet.
 _SPLIT_A, _SPLIT_B = 12, 14
+_CLOSED = 1e-3  # rad; a smaller gap between the last sector and the first is rounding
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,26 @@ def _transverse(source: _Cut, target: _Cut) -> sparse.csr_matrix:
         slow_at, fast_at = np.arctan2(a, b), np.hypot(a, b)
     else:
         slow_at, fast_at = (a, b) if kind_t == "polar" else (b * np.sin(a), b * np.cos(a))
-    i, j = np.searchsorted(a_t, slow_at, "right") - 1, np.searchsorted(b_t, fast_at, "right") - 1
+    i = _sector(slow_at, a_t) if kind_t == "polar" else np.searchsorted(a_t, slow_at, "right") - 1
+    j = np.searchsorted(b_t, fast_at, "right") - 1
     inside = (i >= 0) & (i < len(a_t) - 1) & (j >= 0) & (j < len(b_t) - 1)
     flat = i * (len(b_t) - 1) + j
     entries = (weight[inside], (flat[inside], index[inside]))
     return sparse.csr_matrix(sparse.coo_matrix(entries, shape=(n_target, n_source)))
+
+
+def _sector(phi: NDArray[np.float64], edges: tuple[float, ...]) -> NDArray[np.int64]:
+    """Index of the sector each angle lies in, wherever either counts phi from.
+
+    Angles beyond the edges are moved by whole turns; of a full circle no angle falls outside, so
+    that rounding where it closes loses no energy.
+    """
+    turn = 2 * np.pi
+    wrapped = phi - turn * np.floor((phi - edges[0]) / turn)
+    index = np.searchsorted(edges, wrapped, "right") - 1
+    if edges[-1] - edges[0] > turn - _CLOSED:
+        index = np.clip(index, 0, len(edges) - 2)
+    return index
 
 
 def _overlap_1d(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.domain.mesh import Shape
 from catalog.physics.distances import (
     classifier_auc,
     frechet,
@@ -71,6 +72,52 @@ def test_polar_rings_merge_exactly() -> None:
     showers = np.random.default_rng(1).random((3, fine.voxels)).astype(np.float32)
     wanted = showers.reshape(3, 2, 2, 16, 2, 2).sum((2, 5)).reshape(3, -1)
     np.testing.assert_allclose(rebin(showers, fine, coarse), wanted, rtol=1e-5)
+
+
+def _turned(n_phi: int, origin: float) -> Shape:
+    phi = tuple(float(v) for v in origin + np.linspace(0, 2 * np.pi, n_phi + 1))
+    return Shape("polar", (0, 1, 2), phi, (0, 1, 2, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_source=st.integers(1, 17),
+    n_target=st.integers(1, 17),
+    source_at=st.one_of(st.sampled_from([0.0, -np.pi, np.pi, 2 * np.pi]), st.floats(-20, 20)),
+    target_at=st.one_of(st.sampled_from([0.0, -np.pi, np.pi, 2 * np.pi]), st.floats(-20, 20)),
+)
+def test_a_polar_mesh_keeps_its_energy_wherever_phi_is_counted_from(
+    n_source: int, n_target: int, source_at: float, target_at: float
+) -> None:
+    source = _turned(n_source, source_at).mesh(5, 10)
+    target = _turned(n_target, target_at).mesh(5, 10)
+    showers = np.random.default_rng(0).random((2, source.voxels)).astype(np.float32)
+    for a, b in ((source, target), (target, source)):
+        filled = np.resize(showers, (2, a.voxels))
+        np.testing.assert_allclose(rebin(filled, a, b).sum(1), filled.sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("origin", [0.0, np.pi / 2, -5 * np.pi])
+def test_a_sector_lands_in_the_sector_that_it_is(origin: float) -> None:
+    """Phi from 0 to 2 pi: each sector goes to its own place in -pi..pi, none is lost."""
+    source, target = _turned(8, origin).mesh(5, 10), _turned(8, -np.pi).mesh(5, 10)
+    showers = np.random.default_rng(2).random((1, 2, 8, 3)).astype(np.float32)
+    moved = rebin(showers.reshape(1, -1), source, target).reshape(showers.shape)
+    turned = np.roll(showers, round((origin + np.pi) / (np.pi / 4)), axis=2)
+    np.testing.assert_allclose(moved, turned, rtol=1e-5)
+
+
+def test_cells_reach_every_sector_of_a_mesh_that_counts_phi_from_zero() -> None:
+    shape = Shape("polar", (0, 200), tuple(np.linspace(0, 2 * np.pi, 9)), (0, 40))
+    moved = rebin(np.ones((1, FINE.voxels), np.float32), FINE, shape.mesh(1, 1))
+    np.testing.assert_allclose(moved, moved.mean(), rtol=0.02)
+
+
+def test_half_a_circle_still_loses_what_lies_beside_it() -> None:
+    half = Shape("polar", (0, 1, 2), (0.0, np.pi / 2, np.pi), (0, 1, 2, 3)).mesh(5, 10)
+    full = _turned(8, -np.pi).mesh(5, 10)
+    showers = np.ones((1, full.voxels), np.float32)
+    assert rebin(showers, full, half).sum() == pytest.approx(full.voxels / 2)
 
 
 def test_observables_do_not_depend_on_the_unit_of_length_of_the_cells(tmp_path: Path) -> None:
