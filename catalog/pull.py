@@ -8,13 +8,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.card import CARD_FILE, Card, read_card
+from catalog.card import Card, read_card
 from catalog.errors import (
     BadFile,
     CatalogError,
     CheckFailed,
     DigestMismatch,
     NotFound,
+    UsageError,
     cannot_write,
 )
 from catalog.gate import check_onnx
@@ -65,10 +66,9 @@ def pull(ref: str, settings: Settings | None = None) -> Pulled:
 
 
 def find(ref_or_folder: str, settings: Settings | None = None) -> Pulled:
-    """A version folder of the user's, or a version pulled by reference."""
-    folder = Path(ref_or_folder)
-    if "/" in ref_or_folder or (folder / CARD_FILE).is_file():
-        return read_folder(folder)
+    """A version folder of the user's (its path holds a '/'), or a version pulled by reference."""
+    if "/" in ref_or_folder:  # so that no folder of that name can stand in for a model
+        return read_folder(Path(ref_or_folder))
     return pull(ref_or_folder, settings)
 
 
@@ -80,6 +80,8 @@ def read_folder(folder: Path) -> Pulled:
     CheckFailed
     """
     card = read_card(folder)
+    if not (folder / MODEL_FILE).is_file():
+        raise CheckFailed(str(folder), [f"{MODEL_FILE} is missing"])
     problems = check_onnx(folder / MODEL_FILE, card)
     if problems:
         raise CheckFailed(str(folder), problems)
@@ -102,9 +104,13 @@ def resolve(ref: str, index: Index, store: str) -> Committed:
         return Committed(rows[0].name, rows[0].version, rows[0].digest)
     names = index.names()
     if wanted.name in names:
+        where = f"in the store {wanted.store or store!r}"
+        what = ref.partition("@")[2]
         raise NotFound(
-            f"{wanted.name!r} has no version {ref.partition('@')[2]!r}",
-            f"see its versions: catalog show {wanted.name}",
+            f"{wanted.name!r} has no version {what!r} {where}"
+            if what
+            else f"{wanted.name!r} is not {where}",
+            f"see where it is: catalog show {wanted.name}",
         )
     import difflib
 
@@ -229,6 +235,8 @@ def copy_out(pulled: Pulled, out: Path) -> Path:
     CheckFailed
         `out` exists and holds something else.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file", "choose a folder: --out FOLDER")
     if out.exists() and any(out.iterdir()):
         if _intact(out, pulled.digest):
             return out

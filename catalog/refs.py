@@ -9,7 +9,7 @@ from catalog.errors import UsageError
 
 _REF = re.compile(
     r"^(?:(?P<store>[a-z0-9][a-z0-9_-]{0,31}):)?"
-    r"(?P<name>[a-z0-9][a-z0-9._-]{0,63})"
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,248}[A-Za-z0-9._-])?)"
     r"(?:@(?:(?P<version>[1-9][0-9]{0,8})|(?P<digest>sha256:[0-9a-f]{6,64})))?$"
 )
 

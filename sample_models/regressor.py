@@ -10,6 +10,7 @@ from torch import nn
 
 from catalog.card import CARD_FILE, Card, Training, card_yaml
 from catalog.domain import TensorSpec
+from catalog.seen import keys_of, write_seen
 from catalog.showers import PHYSICS_SHAPE, ShowerSet
 from catalog.testvectors import MODEL_FILE, write_test_vectors
 from sample_models.tools import cosine, export_onnx, repeatable
@@ -71,6 +72,7 @@ def write(folder: Path, showers: ShowerSet, seed: int, device: str) -> None:
     card = _card(record)
     (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
     write_test_vectors(folder, card)
+    write_seen(folder, keys_of(showers))
 
 
 def _card(record: Training) -> Card:

@@ -29,6 +29,7 @@ from catalog.adapt.judge import make_judge
 from catalog.card import CARD_FILE, Card, Training, card_yaml
 from catalog.domain import Domain, Simulator, TensorSpec, load_detector
 from catalog.domain.domain import ShapeSpec
+from catalog.seen import keys_of, write_seen
 from catalog.showers import Shape, ShowerSet
 from catalog.showers.reader import read_showers
 from catalog.testvectors import MODEL_FILE, write_test_vectors
@@ -151,6 +152,7 @@ def write_sample(name: str, sample: Sample, folder: Path) -> None:
     card = _card(name, sample, shape, (inputs, outputs), training)
     (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
     write_test_vectors(folder, card)
+    write_seen(folder, *(keys_of(showers) for showers in sets))
 
 
 def _train(sample: Sample, sets: list[ShowerSet]) -> tuple[Checkpoint, Shape]:

@@ -25,9 +25,12 @@ from catalog.adapt.family import (
 )
 from catalog.adapt.judge import make_judge
 from catalog.card import CARD_FILE, Card, Lineage, Training, card_yaml, read_card
+from catalog.compat import MIN_SHOWERS as JUDGED_AT_LEAST
+from catalog.compat import cannot_adapt, check_target
 from catalog.domain.domain import Domain, ShapeSpec
 from catalog.errors import BadFile, UsageError, cannot_write
 from catalog.pull import Pulled
+from catalog.seen import keys_of, read_seen, write_seen
 from catalog.showers import ShowerSet
 from catalog.testvectors import MODEL_FILE, write_test_vectors
 
@@ -95,13 +98,15 @@ def unseen(target: ShowerSet, showers: int) -> ShowerSet:
     Raises
     ------
     UsageError
-        There are none.
+        Too few are left to judge by.
     """
-    if showers >= len(target):
+    left = len(target) - showers
+    if left < JUDGED_AT_LEAST:
         raise UsageError(
-            f"{target.source or 'the target'} has {len(target)} showers and {showers} were used: "
-            "none is unseen",
-            f"adapt on fewer: --showers {max(MIN_SHOWERS, len(target) // 2)}",
+            f"{target.source or 'the target'} has {len(target)} showers; after {showers} to adapt "
+            f"on, {max(left, 0)} are unseen, too few to judge by (at least {JUDGED_AT_LEAST})",
+            f"adapt on fewer, at most --showers {max(0, len(target) - JUDGED_AT_LEAST)}, "
+            "or give a larger file",
         )
     return target.part(showers)
 
@@ -124,12 +129,12 @@ def _check(parent: Pulled, target: ShowerSet, showers: int, steps: int, strategy
             f"asked for {showers} showers of {len(target)}",
             f"give more data, or --showers {len(target)}",
         )
-    if parent.card.task != "shower-generation" or parent.card.family is None:
+    check_target(target)
+    if why := cannot_adapt(parent.card, target):
         raise UsageError(
-            f"{parent.ref} ({parent.card.task}) is of no family that can be adapted",
-            "find generators: catalog search --task shower-generation",
+            f"{parent.ref} cannot be adapted to {target.detector.name}: {why}",
+            "see which can: catalog recommend --data FILE",
         )
-    target.scale()  # raises if X0 and R_M are unknown
 
 
 def _open(parent: Pulled) -> tuple[Checkpoint, Family]:
@@ -192,6 +197,8 @@ def _write(
     )
     (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
     write_test_vectors(folder, card)
+    ancestors = [read_seen(parent.folder)] if plan.strategy != "scratch" else []
+    write_seen(folder, keys_of(used), *ancestors)
     return read_card(folder)
 
 

@@ -12,6 +12,7 @@ from catalog.physics.distances import w1_per_observable
 from catalog.physics.validate import REFERENCE, Comparison
 from catalog.physics.validate import compare as compare_models
 from catalog.pull import Pulled, read_folder
+from catalog.seen import refuse_seen
 from catalog.showers import ShowerSet
 
 BEFORE, AFTER, SCRATCH = "before adapting", "adapted", "from scratch"
@@ -49,7 +50,9 @@ def compare(
     models = {BEFORE: parent, AFTER: read_folder(adapted)}
     if scratch is not None:
         models[SCRATCH] = read_folder(scratch)
-    found = compare_models(models, unseen(target, showers), seed)
+    rest = unseen(target, showers)
+    refuse_seen(models, rest, showers)
+    found = compare_models(models, rest, seed)
     reference = found.observables[REFERENCE]
     samples = {label: found.observables[label].values for label in models}
     samples["floor"] = found.floor_observables.values

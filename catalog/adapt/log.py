@@ -25,9 +25,9 @@ _Distance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Adaptation:
     """One recorded run.
 
-    `model` is the digest of the parent ("" for a scratch run); `zero_shot` and `reached` are
-    w1_geomean before and after, on showers the run had not seen; `floor` is full simulation
-    against full simulation at the same n.
+    `model` is the digest of the parent ("" for a scratch run). `zero_shot` is w1_geomean of the
+    parent against the showers adapted on, as `recommend` computes it; `reached` is w1_geomean after
+    the run, on showers it had not seen, and `floor` full simulation against full simulation there.
     """
 
     family: str

@@ -11,8 +11,10 @@ from catalog.adapt.adapt import AdaptResult
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, Gain
 from catalog.adapt.log import Adaptation
 from catalog.manifest import build_manifest
+from catalog.physics.observables import observe
 from catalog.physics.present import metrics_table
 from catalog.pull import Pulled
+from catalog.scoring.recommend import zero_shot
 from catalog.showers import ShowerSet
 
 
@@ -34,7 +36,9 @@ class Finished:
 
 def records(done: Finished) -> list[Adaptation]:
     """The runs as the log keeps them."""
-    runs = [_record(done, done.adapted, done.gain.w1[AFTER], done.gain.w1[BEFORE])]
+    used = done.target.part(0, done.adapted.showers)
+    start = zero_shot(done.parent, used, observe(used).values, done.adapted.seed)[0]
+    runs = [_record(done, done.adapted, done.gain.w1[AFTER], start)]
     if done.scratch:
         runs.append(_record(done, done.scratch, done.gain.w1[SCRATCH], None))
     return runs

@@ -14,6 +14,7 @@ from catalog.adapt.record import Finished, as_dict, human, records
 from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
 from catalog.pull import find
+from catalog.seen import refuse_seen
 from catalog.settings import load_settings
 
 
@@ -32,7 +33,7 @@ def run(
     """Adapt a model to your showers and compare it, on unseen ones, with before and scratch."""
     settings = load_settings()
     parent, target = find(model, settings), load_target(data, detector, particle, None)
-    unseen(target, showers)
+    refuse_seen({parent.ref: parent}, unseen(target, showers), showers)  # before any training
     train = partial(adapt, parent, target, showers=showers, steps=steps, seed=seed)
     adapted = train(out=to, progress=out.progress("adapting"))
     rival = None

@@ -9,10 +9,12 @@ import typer
 from catalog.card import write_card
 from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, SKIP, load_target
+from catalog.compat import cannot_generate, check_target
 from catalog.errors import UsageError
 from catalog.physics.present import as_dict, human
 from catalog.physics.validate import compare
 from catalog.pull import find
+from catalog.seen import refuse_seen
 
 
 def run(
@@ -31,6 +33,10 @@ def run(
     if record and found.version:
         raise UsageError("--record needs a folder: a published version never changes")
     target = load_target(data, detector, particle, showers, skip)
+    check_target(target)
+    if why := cannot_generate(found.card, target):
+        raise UsageError(f"{found.ref} cannot be validated on {data.name}: {why}")
+    refuse_seen({found.ref: found}, target, skip, "--skip")
     result = compare({found.ref: found}, target, seed)
     if record:
         card = found.card.model_copy(update={"physics": (result.record(found.ref),)})

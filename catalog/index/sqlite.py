@@ -104,7 +104,7 @@ class Index:
     def lookup(
         self, name: str, *, store: str | None, version: int | None, digest: str | None
     ) -> list[Row]:
-        """Versions of one model, newest first; `digest` may be a prefix."""
+        """Versions of one model: documented ones first, then the newest. `digest` may be cut."""
         parts, values = ["name = ?"], [name]
         for column, value in (("store = ?", store), ("version = ?", version)):
             if value is not None:
@@ -113,7 +113,9 @@ class Index:
         if digest is not None:
             parts.append("substr(digest, 1, ?) = ?")
             values += [str(len(digest)), digest]
-        return self._rows(f" WHERE {' AND '.join(parts)} ORDER BY version DESC", tuple(values))
+        return self._rows(
+            f" WHERE {' AND '.join(parts)} ORDER BY card = '', version DESC", tuple(values)
+        )
 
     def by_digest(self, digest: str) -> list[Row]:
         """Every place where one version lies."""

@@ -21,6 +21,7 @@ from catalog.report.plots import profile_plots
 from catalog.report.rows import CostRow, Estimate, GateRow, Ranked
 from catalog.scoring.predict import Prediction
 from catalog.scoring.recommend import Recommendation, recommend
+from catalog.seen import refuse_seen
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 
@@ -49,12 +50,16 @@ def build_report(
     """
     lineage = asked.child.card.lineage
     if lineage is None:
-        raise UsageError(f"{asked.child.ref} was not adapted from another model")
+        raise UsageError(
+            f"{asked.child.ref} was not adapted from another model: there is no before",
+            "compare it with full simulation: catalog validate MODEL --data FILE",
+        )
     parent = pull(f"{lineage.parent_ref.partition('@')[0]}@{lineage.parent}", settings)
     models = {BEFORE: parent, AFTER: asked.child}
     if asked.scratch:
         models[SCRATCH] = read_folder(asked.scratch)
     target, unseen = asked.showers.part(0, asked.used), asked.showers.part(asked.used)
+    refuse_seen(models, unseen, asked.used, "--showers")
     say(f"comparing {', '.join(models)} on {len(unseen)} unseen showers")
     found = compare(models, unseen, asked.seed)
     log = read_log(settings.home)

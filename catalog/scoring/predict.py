@@ -1,8 +1,9 @@
 """From recorded adaptations to a prediction: deliberately simple until the log is long.
 
-Prediction = the median over recorded runs at a similar number of showers, of the metric reached
+Prediction = the median over recorded runs with similar showers and steps, of the metric reached
 (scratch) or of its ratio to the zero-shot distance (adapting); the range is what those runs
-spanned. It is not a calibrated interval and is not called one.
+spanned. It is not a calibrated interval and is not called one. No prediction is below the floor:
+no model can be nearer to full simulation than full simulation is to itself.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.adapt.log import Adaptation
+from catalog.compat import particle_class
 
-_SIMILAR = 3.0  # runs within this factor in the number of showers are evidence
+_SIMILAR = 3.0  # runs within this factor in showers and in steps are evidence
+_STEPS = 800  # the default of `catalog adapt`, for which predictions are made
+_MIN_RUNS = 3  # fewer have no range
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,35 @@ class Prediction:
     runs: int
 
 
-def evidence(log: Iterable[Adaptation], target_digest: str, showers: int) -> list[Adaptation]:
-    """Runs that may inform a prediction: similar n, and never the target's own showers."""
+def evidence(
+    log: Iterable[Adaptation], target_digest: str, pdg: int, showers: int
+) -> list[Adaptation]:
+    """Runs that may inform a prediction.
+
+    With the same class of particles and similar numbers of showers and steps; never on the
+    target's own showers.
+    """
+
+    def similar(a: float, b: float) -> bool:
+        return 1 / _SIMILAR <= a / b <= _SIMILAR
+
     return [
         run
         for run in log
-        if run.target_digest != target_digest and 1 / _SIMILAR <= run.showers / showers <= _SIMILAR
+        if run.target_digest != target_digest
+        and particle_class(run.pdg) == particle_class(pdg)
+        and similar(run.showers, showers)
+        and similar(run.steps, _STEPS)
     ]
 
 
-def predict_scratch(runs: list[Adaptation]) -> Prediction | None:
-    """The metric that training from scratch reached; None without a run."""
-    return _summary([run.reached for run in runs if run.strategy == "scratch"])
+def predict_scratch(runs: list[Adaptation], floor: float = 0.0) -> Prediction | None:
+    """The metric that training from scratch reached; None with too few runs."""
+    return _summary([run.reached for run in runs if run.strategy == "scratch"], floor)
 
 
 def predict_adapted(
-    runs: list[Adaptation], family: str | None, zero_shot: float
+    runs: list[Adaptation], family: str | None, zero_shot: float, floor: float = 0.0
 ) -> Prediction | None:
     """The metric after adapting a model of `family` that starts at `zero_shot`."""
     ratios = [
@@ -50,7 +67,7 @@ def predict_adapted(
         for run in runs
         if run.strategy != "scratch" and run.family == family and run.zero_shot
     ]
-    return _summary([zero_shot * ratio for ratio in ratios])
+    return _summary([zero_shot * ratio for ratio in ratios], floor)
 
 
 def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | None:
@@ -59,7 +76,8 @@ def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | No
     return float(np.median(seconds)) if seconds else None
 
 
-def _summary(values: list[float]) -> Prediction | None:
-    if not values:
+def _summary(values: list[float], floor: float) -> Prediction | None:
+    if len(values) < _MIN_RUNS:
         return None
-    return Prediction(float(np.median(values)), min(values), max(values), len(values))
+    bounded = [max(value, floor) for value in values]
+    return Prediction(float(np.median(bounded)), min(bounded), max(bounded), len(values))

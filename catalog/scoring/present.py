@@ -35,6 +35,7 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
             for c in found.ranking
         ],
         "scratch": _numbers(found.scratch),
+        "floor": found.floor,
         "excluded": [{"ref": ref, "why": why} for ref, why in found.excluded],
     }  # fmt: skip
 
@@ -54,6 +55,7 @@ def human(found: Recommendation, data: str) -> str:
         for c in found.ranking
     ]
     rows.append(("from scratch", "-", "-", _range(found.scratch), "-"))
+    rows.append(("floor (its two halves)", "-", number(found.floor), "-", "-"))
     head = ("MODEL", "MEAN RANK", "ZERO-SHOT", "PREDICTED (RANGE)", "SECONDS")
     lines += [table(head, rows), ""]
     lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded]

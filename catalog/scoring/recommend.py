@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from pydantic import ValidationError
 
 from catalog.adapt.log import Adaptation
 from catalog.card import Card
-from catalog.errors import CatalogError, NothingFits, UsageError
+from catalog.compat import cannot_adapt, check_target
+from catalog.errors import CatalogError, CheckFailed, NothingFits
 from catalog.index import Index, Query, Row
-from catalog.physics.distances import frechet, w1_geomean, w1_mean
-from catalog.physics.observables import Observables, observe
-from catalog.physics.validate import MIN_SHOWERS, sample_model
+from catalog.physics.distances import Array, frechet, w1_geomean, w1_mean
+from catalog.physics.observables import observe
+from catalog.physics.validate import sample_model
 from catalog.pull import Pulled, fetch
 from catalog.scoring.predict import (
     Prediction,
@@ -27,14 +29,13 @@ from catalog.scoring.predict import (
     predict_scratch,
     predict_seconds,
 )
+from catalog.seen import seen_by
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 from catalog.stores import Committed
+from catalog.validation import explain
 
-_ELECTROMAGNETIC = {11, -11, 22}
-_MUONS = {13, -13}
 _SAMPLES = 1000  # generated showers per model; the target's conditions are repeated to reach it
-_MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
 # The three that ranked best without training in a pilot with 1,932 fine-tunes on toy detectors.
 _DISTANCES: tuple[Callable[..., float], ...] = (w1_geomean, w1_mean, frechet)
 Say = Callable[[str], None]
@@ -56,7 +57,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer. `excluded` are (ref, why) of models that cannot be adapted to the target."""
+    """The answer. `excluded` are (ref, why) of models that cannot be adapted to the target.
+
+    `floor` is the distance between two halves of the target's own showers.
+    """
 
     target: ShowerSet
     showers: int
@@ -64,6 +68,7 @@ class Recommendation:
     reason: str
     ranking: tuple[Candidate, ...]
     scratch: Prediction | None
+    floor: float
     excluded: tuple[tuple[str, str], ...]
 
 
@@ -86,27 +91,26 @@ def recommend(
     UsageError
         Too few showers to compare with.
     """
-    _check_target(target)
+    check_target(target)
     _, rows = index.search(Query(task="shower-generation", limit=10_000))
     excluded: list[tuple[str, str]] = []
     probed: list[tuple[Row, list[float]]] = []
-    reference = observe(target)
+    reference = observe(target).values
+    half = len(target) // 2
+    floor = w1_geomean(reference[:half], reference[half:])
     for row in newest(rows):
-        why = why_not(Card.model_validate_json(row.card), target)
-        if why is None:
+        try:
             say(f"probing {row.ref}")
-            try:
-                pulled = fetch(Committed(row.name, row.version, row.digest), settings)
-                probed.append((row, zero_shot(pulled, target, reference, seed)))
-            except CatalogError as exc:  # one broken model must not hide the others
-                why = exc.message.splitlines()[0]
-        if why is not None:
-            excluded.append((row.ref, why))
-    runs = evidence(log, target.digest, len(target))
-    ranking = _rank(probed, runs, log)
-    scratch = predict_scratch(runs)
+            probed.append((row, _probe(row, target, reference, settings, seed)))
+        except CatalogError as exc:  # one broken model must not hide the others
+            excluded.append((row.ref, exc.message.splitlines()[0]))
+    runs = evidence(log, target.digest, target.pdg, len(target))
+    ranking = _rank(probed, runs, log, floor)
+    scratch = predict_scratch(runs, floor)
     verdict, reason = _verdict(ranking, scratch)
-    return Recommendation(target, len(target), verdict, reason, ranking, scratch, tuple(excluded))
+    return Recommendation(
+        target, len(target), verdict, reason, ranking, scratch, floor, tuple(excluded)
+    )
 
 
 def newest(rows: list[Row]) -> list[Row]:
@@ -119,61 +123,46 @@ def newest(rows: list[Row]) -> list[Row]:
     return list(last.values())
 
 
-def why_not(card: Card, target: ShowerSet) -> str | None:
-    """Why a model cannot be adapted to a target; None if it can."""
-    domain = card.domain
-    if domain.shape is None:
-        return "its card gives no mesh in X0 and R_M"
-    if card.family is None:
-        return "it names no family, so it cannot be trained further"
-    if not {particle_class(pdg) for pdg in domain.particles} & {particle_class(target.pdg)}:
-        return f"made for other particles than PDG {target.pdg}"
-    if card.training and card.training.dataset_digest == target.digest:
-        return f"trained on these very showers; see how good it is: catalog validate {card.name}"
-    low, high = float(target.incident_gev.min()), float(target.incident_gev.max())
-    if domain.energy_gev and (high < domain.energy_gev[0] or low > domain.energy_gev[1]):
-        return f"covers {domain.energy_gev[0]:g}..{domain.energy_gev[1]:g} GeV only"
-    return None
-
-
-def particle_class(pdg: int) -> str:
-    """Showers of one class can be adapted into each other."""
-    if pdg in _ELECTROMAGNETIC:
-        return "electromagnetic"
-    return "muon" if pdg in _MUONS else "hadron"
-
-
-def zero_shot(
-    pulled: Pulled, target: ShowerSet, reference: Observables, seed: int = 0
+def _probe(
+    row: Row, target: ShowerSet, reference: Array, settings: Settings, seed: int
 ) -> list[float]:
-    """Distances between the model's showers at the target's conditions and the target."""
+    """Zero-shot distances of one model, or an error that says why it is not possible."""
+    try:
+        card = Card.model_validate_json(row.card)
+    except ValidationError as exc:
+        raise CheckFailed(f"{row.ref}: its card cannot be read", explain(exc)) from exc
+    if why := cannot_adapt(card, target):
+        raise NothingFits(why)
+    pulled = fetch(Committed(row.name, row.version, row.digest), settings)
+    if seen := len(seen_by(pulled.folder, target)):
+        raise NothingFits(f"trained on {seen} of these {len(target)} showers")
+    return zero_shot(pulled, target, reference, seed)
+
+
+def zero_shot(pulled: Pulled, target: ShowerSet, reference: Array, seed: int = 0) -> list[float]:
+    """Distances between the model's showers at the target's conditions and the target's.
+
+    `reference` are the observables of `target`. The first distance is w1_geomean; the adaptation
+    log records it by this very function, so that a recorded ratio applies to what is computed here.
+    """
     repeats = max(1, round(_SAMPLES / len(target)))
-    sample = sample_model(pulled, target, np.tile(target.incident_gev, repeats), seed)
-    return [distance(sample.values, reference.values) for distance in _DISTANCES]
-
-
-def _check_target(target: ShowerSet) -> None:
-    if len(target) < MIN_SHOWERS:
-        raise UsageError(
-            f"{len(target)} showers are too few to compare with", f"give at least {MIN_SHOWERS}"
-        )
-    if len(target.mesh.layers) < _MIN_LAYERS:
-        raise NothingFits(
-            f"{target.source} has {len(target.mesh.layers)} readout layers; models generate on a "
-            f"mesh in depth, which at least {_MIN_LAYERS} layers can resolve",
-            "train from scratch on the detector's own cells",
-        )
-    target.scale()
+    sample = sample_model(pulled, target, np.tile(target.incident_gev, repeats), seed).values
+    return [distance(sample, reference) for distance in _DISTANCES]
 
 
 def _rank(
-    probed: list[tuple[Row, list[float]]], runs: list[Adaptation], log: list[Adaptation]
+    probed: list[tuple[Row, list[float]]],
+    runs: list[Adaptation],
+    log: list[Adaptation],
+    floor: float,
 ) -> tuple[Candidate, ...]:
     """Average the ranks of all distances; equal averages are ordered by the first distance."""
     if not probed:
         return ()
     table = np.array([distances for _, distances in probed])
-    ranks = np.argsort(np.argsort(table, axis=0), axis=0).mean(1) + 1
+    better = (table[None] < table[:, None]).sum(1)
+    equal = (table[None] == table[:, None]).sum(1)  # ties share their places
+    ranks = (better + (equal + 1) / 2).mean(1)
     candidates = [
         Candidate(
             ref=row.ref,
@@ -181,7 +170,7 @@ def _rank(
             family=row.family,
             zero_shot=distances[0],
             rank=float(rank),
-            prediction=predict_adapted(runs, row.family, distances[0]),
+            prediction=predict_adapted(runs, row.family, distances[0], floor),
             seconds=predict_seconds(log, row.family),
         )
         for (row, distances), rank in zip(probed, ranks, strict=True)

@@ -218,7 +218,7 @@ def test_pull_resolves_names_numbers_and_digests(tmp_path: Path, settings: Setti
     assert pull("toy", settings).version == 2
 
 
-@pytest.mark.parametrize("ref", ["", "../x", "a b", "x@", "x@0", "x@-1", "X", "a" * 99, "x@a;b"])
+@pytest.mark.parametrize("ref", ["", "../x", " a", "x@", "x@0", "x@-1", "$X", "a" * 251, "x@a;b", "a\nb"])
 def test_a_strange_reference_is_refused(ref: str) -> None:
     with pytest.raises(UsageError, match="not a model reference"):
         parse_ref(ref)

@@ -10,23 +10,25 @@ import pytest
 
 from catalog.adapt.log import Adaptation, append_log, read_log
 from catalog.card import Training
+from catalog.compat import cannot_adapt, cannot_generate
 from catalog.domain import Domain, load_detector
 from catalog.errors import BadFile, NothingFits, UsageError
 from catalog.index import Index, open_index
 from catalog.physics.validate import compare
 from catalog.publish import publish
-from catalog.pull import fetch
+from catalog.pull import fetch, read_folder
 from catalog.scoring.predict import evidence, predict_adapted, predict_scratch
 from catalog.scoring.present import as_dict, human
-from catalog.scoring.recommend import Recommendation, recommend, why_not
+from catalog.scoring.recommend import Recommendation, recommend
+from catalog.seen import keys_of, refuse_seen, seen_by, write_seen
 from catalog.settings import Settings
-from catalog.showers import Layer, Mesh
+from catalog.showers import Layer, Mesh, ShowerSet
 from catalog.stores.memory import MemoryStore
 from tests.toys import generator_card, generator_folder, shower_set
 
 RUN = Adaptation(
     family="toy", strategy="full", model="sha256:m", model_ref="m@1", target="elsewhere",
-    target_digest="sha256:t", pdg=22, showers=150, steps=10, seed=0, zero_shot=2.0, reached=0.5,
+    target_digest="sha256:t", pdg=22, showers=150, steps=800, seed=0, zero_shot=2.0, reached=0.5,
     floor=0.1, seconds=30.0, device="cpu", date="2026-11-23",
 )  # fmt: skip
 
@@ -38,9 +40,11 @@ class Place:
         self.settings = Settings(root / "home", root / "cache", "memory")
         self.store, self.root = MemoryStore(), root
 
-    def add(self, name: str, **how: object) -> None:
+    def add(self, name: str, seen: ShowerSet | None = None, **how: object) -> None:
         with open_index(self.settings.home) as index:
             folder = generator_folder(self.root / name, name=name, **how)
+            if seen is not None:
+                write_seen(folder, keys_of(seen))
             done = publish(folder, self.store, "memory", index, lambda _: None)
         fetch(done.version, self.settings, self.store)
 
@@ -80,28 +84,41 @@ def test_a_recommendation_is_repeatable(place: Place, tmp_path: Path) -> None:
 def test_recorded_runs_turn_into_predictions_and_decide(place: Place, tmp_path: Path) -> None:
     target = shower_set(tmp_path / "f.h5", n=100)
     place.add("one")
-    scratch = replace(RUN, strategy="scratch", model="", zero_shot=None, reached=1.0)
-    found = place.ask(target, [RUN, scratch])
+    adapted = [replace(RUN, seed=seed) for seed in range(3)]
+
+    def scratch(reached: float) -> list[Adaptation]:
+        fields = {"strategy": "scratch", "model": "", "zero_shot": None, "reached": reached}
+        return [replace(run, **fields) for run in adapted]
+
+    found = place.ask(target, adapted + scratch(1.0))
     best = found.ranking[0]
     assert best.prediction is not None
     assert best.prediction.predicted == pytest.approx(best.zero_shot / 4)
     assert found.scratch is not None
     assert found.scratch.predicted == 1.0
-    better = replace(scratch, reached=1e-3)
-    assert place.ask(target, [RUN, better]).verdict == "scratch"
-    worse = replace(scratch, reached=1e3)
-    assert place.ask(target, [RUN, worse]).verdict == "adapt"
+    assert place.ask(target, adapted + scratch(1e-3)).verdict == "scratch"
+    assert place.ask(target, adapted + scratch(1e3)).verdict == "adapt"
+    assert place.ask(target, adapted[:2] + scratch(1.0)).ranking[0].prediction is None
 
 
 def test_runs_on_the_targets_own_showers_are_no_evidence() -> None:
-    assert evidence([RUN], "sha256:t", 150) == []
-    assert evidence([RUN], "sha256:other", 150) == [RUN]
+    assert evidence([RUN], "sha256:t", 22, 150) == []
+    assert evidence([RUN], "sha256:other", 22, 150) == [RUN]
 
 
-def test_runs_with_far_more_or_fewer_showers_are_no_evidence() -> None:
-    assert evidence([RUN], "x", 500) == []
-    assert evidence([RUN], "x", 40) == []
-    assert evidence([RUN], "x", 60) == [RUN]
+def test_runs_with_other_showers_steps_or_particles_are_no_evidence() -> None:
+    assert evidence([RUN], "x", 22, 500) == []
+    assert evidence([RUN], "x", 22, 40) == []
+    assert evidence([RUN], "x", -11, 60) == [RUN]
+    assert evidence([RUN], "x", -211, 60) == []
+    assert evidence([replace(RUN, steps=20)], "x", 22, 150) == []
+
+
+def test_no_prediction_is_below_the_floor() -> None:
+    runs = [replace(RUN, reached=value) for value in (0.04, 0.05, 0.8)]
+    found = predict_adapted(runs, "toy", 4.0, floor=0.2)
+    assert found is not None
+    assert (found.low, found.predicted, found.high) == (0.2, 0.2, 1.6)
 
 
 def test_a_prediction_spans_its_runs() -> None:
@@ -116,7 +133,7 @@ def test_a_prediction_spans_its_runs() -> None:
 def test_models_that_cannot_be_adapted_say_why(tmp_path: Path) -> None:
     target = shower_set(tmp_path / "f.h5")
     card = generator_card("m")
-    assert why_not(card, target) is None
+    assert cannot_adapt(card, target) is None
     domain = card.domain
     for changed, words in (
         ({"domain": domain.model_copy(update={"particles": (211,)})}, "other particles"),
@@ -124,8 +141,38 @@ def test_models_that_cannot_be_adapted_say_why(tmp_path: Path) -> None:
         ({"domain": domain.model_copy(update={"shape": None})}, "no mesh"),
         ({"family": None}, "names no family"),
         ({"training": Training(dataset_digest=target.digest)}, "these very showers"),
+        ({"task": "energy-regression"}, "generates no showers"),
     ):
-        assert words in (why_not(card.model_copy(update=changed), target) or "")
+        assert words in (cannot_adapt(card.model_copy(update=changed), target) or "")
+    inclined = replace(target, theta_rad=np.full(len(target), 0.6))
+    assert "at 0..0 rad" in (cannot_generate(card, inclined) or "")
+
+
+def test_a_model_is_not_ranked_or_judged_on_showers_that_trained_it(
+    place: Place, tmp_path: Path
+) -> None:
+    """Not even when the file was cut, re-ordered and written again."""
+    showers = shower_set(tmp_path / "f.h5", n=120)
+    place.add("trained", seen=showers.part(0, 60))
+    place.add("clean", depth=5.0)
+    other = replace(showers.part(30, 90), digest="sha256:another")
+    found = place.ask(other)
+    assert [c.ref for c in found.ranking] == ["clean@1"]
+    assert found.excluded == (("trained@1", "trained on 30 of these 60 showers"),)
+    folder = tmp_path / "trained"
+    pulled = read_folder(folder)
+    with pytest.raises(UsageError, match="30 of these 60 showers trained it") as caught:
+        refuse_seen({"it": pulled}, other, 30, "--skip")
+    assert caught.value.hint == "leave them out: --skip 60"
+    refuse_seen({"it": pulled}, showers.part(60), 60)
+
+
+def test_energies_on_a_grid_are_not_taken_for_the_same_showers(tmp_path: Path) -> None:
+    showers = shower_set(tmp_path / "f.h5", n=60)
+    grid = replace(showers, incident_gev=np.repeat([10.0, 50.0], 30))
+    write_seen(tmp_path, keys_of(grid), keys_of(showers))
+    assert len(seen_by(tmp_path, grid)) == 0
+    assert len(seen_by(tmp_path, showers)) == 60
 
 
 def test_an_empty_catalog_says_that_nothing_fits(place: Place, tmp_path: Path) -> None:

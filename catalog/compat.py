@@ -1,0 +1,71 @@
+"""Can a model be adapted to, or judged on, a target at all? One answer for every verb."""
+
+from __future__ import annotations
+
+from catalog.card import Card
+from catalog.errors import NothingFits, UsageError
+from catalog.showers import ShowerSet
+
+MIN_SHOWERS = 40  # fewer say nothing about a distribution
+_MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
+_ANGLE = 0.05  # rad; closer than this is the same angle
+_ELECTROMAGNETIC = {11, -11, 22}
+_MUONS = {13, -13}
+
+
+def particle_class(pdg: int) -> str:
+    """Showers of one class can be adapted into each other."""
+    if pdg in _ELECTROMAGNETIC:
+        return "electromagnetic"
+    return "muon" if pdg in _MUONS else "hadron"
+
+
+def check_target(target: ShowerSet) -> None:
+    """Refuse showers that no model can be compared with.
+
+    Raises
+    ------
+    UsageError, NothingFits
+    """
+    if len(target) < MIN_SHOWERS:
+        raise UsageError(
+            f"{len(target)} showers are too few to compare with", f"give at least {MIN_SHOWERS}"
+        )
+    if len(target.mesh.layers) < _MIN_LAYERS:
+        raise NothingFits(
+            f"{target.source} has {len(target.mesh.layers)} readout layers; models generate on a "
+            f"mesh in depth, which at least {_MIN_LAYERS} layers can resolve",
+            "train from scratch on the detector's own cells",
+        )
+    target.scale()
+
+
+def cannot_generate(card: Card, target: ShowerSet) -> str | None:
+    """Why a model's showers cannot stand beside a target's; None if they can."""
+    domain = card.domain
+    if card.task != "shower-generation":
+        return f"its task is {card.task}: it generates no showers"
+    if domain.shape is None:
+        return "its card gives no mesh in X0 and R_M"
+    if not {particle_class(pdg) for pdg in domain.particles} & {particle_class(target.pdg)}:
+        return f"made for other particles than PDG {target.pdg}"
+    low, high = float(target.incident_gev.min()), float(target.incident_gev.max())
+    if domain.energy_gev and (high < domain.energy_gev[0] or low > domain.energy_gev[1]):
+        return f"covers {domain.energy_gev[0]:g}..{domain.energy_gev[1]:g} GeV only"
+    covered = domain.theta_rad or (0.0, 0.0)
+    theta = (float(target.theta_rad.min()), float(target.theta_rad.max()))
+    if theta[0] < covered[0] - _ANGLE or theta[1] > covered[1] + _ANGLE:
+        return (
+            f"made for showers at {covered[0]:.2g}..{covered[1]:.2g} rad, "
+            f"these are at {theta[0]:.2g}..{theta[1]:.2g}"
+        )
+    return None
+
+
+def cannot_adapt(card: Card, target: ShowerSet) -> str | None:
+    """Why a model cannot be adapted to a target; None if it can."""
+    if card.family is None:
+        return "it names no family, so it cannot be trained further"
+    if card.training and target.digest and card.training.dataset_digest == target.digest:
+        return f"trained on these very showers; see how good it is: catalog validate {card.name}"
+    return cannot_generate(card, target)
