@@ -36,15 +36,20 @@ def open_session(model: Path) -> Any:
 
 
 def make_inputs(
-    card: Card, incident_gev: NDArray[np.float64], pdg: int, seed: int
+    card: Card,
+    incident_gev: NDArray[np.float64],
+    pdg: int,
+    seed: int,
+    theta_rad: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Noise and conditions for a generator, as its card describes them.
 
     Noise is drawn per input in card order from `numpy.random.default_rng(seed)`, so the same
-    seed gives the same showers anywhere.
+    seed gives the same showers anywhere. Without `theta_rad` the particles come along the axis.
     """
     rng = np.random.default_rng(seed)
     n = len(incident_gev)
+    theta = np.zeros(n) if theta_rad is None else theta_rad
     feed: dict[str, NDArray[Any]] = {}
     for spec in card.inputs:
         if spec.role == "noise":
@@ -52,33 +57,44 @@ def make_inputs(
             noise = rng.random(size) if spec.distribution == "uniform" else rng.normal(size=size)
             feed[spec.name] = noise.astype(spec.dtype)
         elif spec.role == "condition":
-            feed[spec.name] = _conditions(spec, incident_gev, pdg)
+            feed[spec.name] = _conditions(spec, incident_gev, pdg, theta)
         else:
             raise UsageError(f"{card.name}: input {spec.name!r} is {spec.role}, not a generator's")
     return feed
 
 
 def generate(
-    session: Any, card: Card, incident_gev: NDArray[np.float64], pdg: int, seed: int = 0
+    session: Any,
+    card: Card,
+    incident_gev: NDArray[np.float64],
+    pdg: int,
+    seed: int = 0,
+    theta_rad: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
     """Generate one shower per incident energy.
 
     Parameters
     ----------
     incident_gev : (N,), GeV
+    theta_rad : (N,), 0 along the axis of the mesh, which is also the default
 
     Returns
     -------
     (N, layers, slow, fast), GeV visible, on the shape of `card.domain`
+
+    Raises
+    ------
+    BadFile
+        ONNX Runtime refuses the inputs, or the showers are not finite or not one per energy.
     """
-    feed = make_inputs(card, incident_gev, pdg, seed)
+    feed = make_inputs(card, incident_gev, pdg, seed, theta_rad)
     wanted = next((spec for spec in card.outputs if spec.role == "showers"), None)
     if wanted is None:
-        raise UsageError(f"{card.name} is a {card.task} model: it generates no showers")
+        raise UsageError(f"{card.name} generates no showers: its task is {card.task}")
     parts = []
     for start in range(0, len(incident_gev), _BATCH):
         rows = {name: value[start : start + _BATCH] for name, value in feed.items()}
-        parts.append(session.run([wanted.name], rows)[0])
+        parts.append(_run(session, card, wanted, rows))
     showers = np.concatenate(parts).astype(np.float32)
     if not np.isfinite(showers).all():
         raise BadFile(f"{card.name}: the model gives NaN or infinity at these energies")
@@ -88,12 +104,32 @@ def generate(
     return showers * np.float32(factor)
 
 
+def _run(
+    session: Any, card: Card, wanted: TensorSpec, rows: dict[str, NDArray[Any]]
+) -> NDArray[Any]:
+    """The showers of one batch."""
+    try:
+        showers: NDArray[Any] = session.run([wanted.name], rows)[0]
+    except Exception as exc:  # onnxruntime raises a dozen unrelated types
+        first = (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise BadFile(f"{card.name}: the model does not run on its conditions: {first}") from exc
+    asked = len(next(iter(rows.values()), ()))
+    if showers.shape[:1] != (asked,):
+        raise BadFile(
+            f"{card.name}: asked for {asked} showers, the model gives an array of {showers.shape}"
+        )
+    return showers
+
+
 def _conditions(
-    spec: TensorSpec, incident_gev: NDArray[np.float64], pdg: int
+    spec: TensorSpec,
+    incident_gev: NDArray[np.float64],
+    pdg: int,
+    theta_rad: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     known = {
         "energy_gev": incident_gev,
-        "theta_rad": np.zeros_like(incident_gev),
+        "theta_rad": theta_rad,
         "is_photon": np.full_like(incident_gev, float(pdg == 22)),
     }
     missing = [name for name in spec.components if name not in known]
