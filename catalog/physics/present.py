@@ -7,6 +7,11 @@ from typing import Any
 from catalog.physics.validate import Comparison
 from catalog.text import table
 
+_NO_FRACTION = (
+    "The response is not judged: neither the detector nor a model made for it states a sampling\n"
+    "fraction, so the showers were normalised to their own mean."
+)
+
 
 def as_dict(result: Comparison, ref: str) -> dict[str, Any]:
     """The JSON of one model's validation."""
@@ -30,7 +35,8 @@ def human(result: Comparison, ref: str) -> str:
     ]
     title = f"{ref} on {result.dataset}: {result.n} showers against {result.n}"
     gates = table(("GATE", "VALUE", "LIMIT", ""), checks)
-    return f"{title}\n\n{metrics_table(result)}\n\n{gates}"
+    note = "" if result.fraction_known else f"\n\n{_NO_FRACTION}"
+    return f"{title}\n\n{metrics_table(result)}\n\n{gates}{note}"
 
 
 def metrics_table(result: Comparison) -> str:
