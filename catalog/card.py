@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
+import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from catalog.domain import Domain, TensorSpec
 from catalog.domain.base import Frozen
 from catalog.errors import CheckFailed
+from catalog.strict_yaml import load_yaml
 from catalog.validation import explain
 
 CARD_FILE = "card.yaml"
 MAX_CARD = 1_000_000  # bytes
+_MAX_DEPTH = 4  # of a recipe
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 DigestText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -33,6 +44,33 @@ Task = Literal[
 ]
 
 
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Refuse what JSON, and every reader of it, cannot hold."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _plain(key, depth)
+            _plain(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _plain(item, depth + 1)
+    elif isinstance(value, str):
+        value.encode()  # UnicodeEncodeError, a ValueError: half of a surrogate pair
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("a whole number beyond 64 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("numbers must be finite")
+    elif value is not None:
+        raise ValueError(f"text, numbers, true/false, lists and maps only, not {type(value)}")
+    return value
+
+
+Recipe = Annotated[dict[str, Any], Field(max_length=1000), AfterValidator(_plain)]
+
+
 class Training(Frozen):
     """How the weights were made, and what that cost."""
 
@@ -41,7 +79,7 @@ class Training(Frozen):
     showers: PositiveInt | None = None
     steps: PositiveInt | None = None
     seed: int | None = None
-    recipe: dict[str, Any] = Field(default_factory=dict)
+    recipe: Recipe = Field(default_factory=dict)
     device: str = ""
     seconds: NonNegativeFloat | None = None
     energy_kwh: NonNegativeFloat | None = None
@@ -104,9 +142,9 @@ def parse_card(text: str, where: str) -> Card:
     if len(text) > MAX_CARD:
         raise CheckFailed(where, [f"larger than {MAX_CARD} characters"])
     try:
-        document = yaml.load(text, Loader=_NoAliases)  # noqa: S506  it is a SafeLoader
-    except (yaml.YAMLError, RecursionError) as exc:
-        raise CheckFailed(where, [f"not valid YAML: {exc}"]) from exc
+        document = load_yaml(text)
+    except ValueError as exc:
+        raise CheckFailed(where, [str(exc)]) from exc
     if not isinstance(document, dict):
         raise CheckFailed(where, ["not a card: expected `key: value` lines"])
     try:
@@ -119,12 +157,26 @@ def read_card(folder: Path) -> Card:
     """Read `card.yaml` of a version folder."""
     path = folder / CARD_FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _read_bounded(path).decode("utf-8")
     except FileNotFoundError as exc:
         raise CheckFailed(str(folder), [f"{CARD_FILE} is missing"]) from exc
     except UnicodeDecodeError as exc:
         raise CheckFailed(str(path), ["not UTF-8 text"]) from exc
+    except OSError as exc:
+        raise CheckFailed(str(path), [f"cannot be read: {exc.strerror or exc}"]) from exc
     return parse_card(text, str(path))
+
+
+def _read_bounded(path: Path) -> bytes:
+    """The bytes of a plain file of a card's size; a pipe is not even opened."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a socket or a device"
+        raise CheckFailed(str(path), [f"is {kind}, not a file"])
+    if found.st_size > MAX_CARD:
+        raise CheckFailed(str(path), [f"{found.st_size:,} bytes; a card has at most {MAX_CARD:,}"])
+    with path.open("rb") as file:
+        return file.read(MAX_CARD + 1)
 
 
 def card_yaml(card: Card) -> str:
@@ -143,13 +195,3 @@ def write_card(folder: Path, card: Card) -> None:
         temp.replace(folder / CARD_FILE)
     finally:
         temp.unlink(missing_ok=True)
-
-
-class _NoAliases(yaml.SafeLoader):
-    """YAML without aliases: a page of text must not expand to gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse `*alias`."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed in a card")
-        return super().compose_node(parent, index)

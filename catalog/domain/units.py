@@ -3,9 +3,9 @@ model may use any unit of this list, because its card says which."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 UNITS = frozenset(
     (
@@ -22,4 +22,9 @@ def _known(unit: str) -> str:
     return unit
 
 
-Unit = Annotated[str, AfterValidator(_known)]
+def _unquoted(unit: Any) -> Any:
+    """`unit: 1` in YAML is a number; it can only mean the unit "1"."""
+    return "1" if type(unit) is int and unit == 1 else unit
+
+
+Unit = Annotated[str, BeforeValidator(_unquoted), AfterValidator(_known)]
