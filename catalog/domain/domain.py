@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,9 @@ from catalog.domain.detector import Detector
 from catalog.domain.mesh import Shape
 from catalog.domain.units import Unit
 from catalog.domain.vocabulary import detector_names, load_detector
+
+# Ten digits: the longest ids of the PDG's scheme, those of nuclei.
+PdgId = Annotated[int, Field(ge=-9_999_999_999, le=9_999_999_999)]
 
 
 def _ordered(pair: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -44,6 +48,16 @@ class ShapeSpec(Frozen):
             raise ValueError("edges must rise")
         return edges
 
+    @model_validator(mode="after")
+    def _in_front(self) -> ShapeSpec:
+        if self.depth_x0[0] < 0:
+            raise ValueError(f"depth_x0 begins at {self.depth_x0[0]}; the front face is at 0")
+        if self.kind == "polar" and self.b_rm[0] < 0:
+            raise ValueError(f"b_rm are radii of a polar shape, but begin at {self.b_rm[0]}")
+        if self.kind == "polar" and self.a[-1] - self.a[0] > 2 * math.pi + 1e-6:
+            raise ValueError(f"a spans {self.a[-1] - self.a[0]:.6g} rad, more than a full turn")
+        return self
+
     def shape(self) -> Shape:
         """The mesh as the readers and observables use it."""
         return Shape(self.kind, self.depth_x0, self.a, self.b_rm)
@@ -53,7 +67,7 @@ class Domain(Frozen):
     """What the input means. `detector` may be a name of the vocabulary or a full description."""
 
     detector: Detector
-    particles: tuple[int, ...] = Field((), description="PDG ids")
+    particles: tuple[PdgId, ...] = Field((), max_length=1000, description="PDG ids")
     energy_gev: tuple[PositiveFloat, PositiveFloat] | None = None
     spectrum: Literal["log-uniform", "uniform", "discrete", "physical"] | None = None
     theta_rad: tuple[float, float] | None = None
