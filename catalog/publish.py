@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.card import CARD_FILE, Card, read_card
@@ -41,19 +41,22 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     say(f"checking {folder}")
     checked = check_folder(folder)
     name, manifest = checked.card.name, checked.manifest
+    # Before anything is sent: a version that cannot be listed must not become visible.
+    row = row_of(store_name, Committed(name, 0, manifest.digest), checked.card)
     before = {version.digest for version in store.versions(name)}
     for entry in store.missing(name, manifest):  # also what the store lost since
         say(f"uploading {entry.path} ({entry.size:,} bytes)")
         with (folder / entry.path).open("rb") as source:
             store.upload(name, manifest, entry, source)
     version = store.commit(name, manifest, checked.card.summary, tags_of(checked.card))
-    index.put(row_of(store_name, version, checked.card))
+    index.put(replace(row, version=version.version))
     return Published(version, checked.card, manifest.digest not in before)
 
 
 def add_test_vectors(folder: Path, say: Say) -> None:
     """Write test vectors into a folder that has a readable card and model but none of them."""
-    present = [(folder / name).exists() for name in (INPUTS_FILE, OUTPUTS_FILE)]
+    vectors = [folder / name for name in (INPUTS_FILE, OUTPUTS_FILE)]
+    present = [path.exists() or path.is_symlink() for path in vectors]
     if any(present) or not (folder / MODEL_FILE).is_file() or not (folder / CARD_FILE).is_file():
         return
     try:

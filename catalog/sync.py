@@ -28,6 +28,8 @@ def sync(store: Store, store_name: str, index: Index, say: Callable[[str], None]
                 row = row_of(store_name, version, fetch_card(store, version))
             except CatalogError as exc:
                 say(f"{version.name}@{version.version}: {exc.message}")
+            except Exception as exc:  # noqa: BLE001  one card must not stop the others
+                say(f"{version.name}@{version.version}: {type(exc).__name__}: {exc}")
         rows.append(row)
     index.replace_store(store_name, rows)
     return len(rows)
