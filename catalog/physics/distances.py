@@ -86,20 +86,37 @@ def classifier_auc(sample: Array, reference: Array, folds: int = 4, seed: int = 
 
     0.5: it cannot tell them apart. A weaker test than a deep classifier on voxels, and said so.
     """
-    x = np.concatenate(standardise(sample, reference))
-    x = np.concatenate([x, x**2, np.ones((len(x), 1))], axis=1)
-    y = np.concatenate([np.ones(len(sample)), np.zeros(len(reference))])
-    order = np.random.default_rng(seed).permutation(len(y))
-    score = np.empty(len(y))
+    parts = classifier_scores(sample, reference, folds, seed)
+    return float(np.mean([auc(found, wanted) for found, wanted in parts]))
+
+
+def classifier_scores(
+    sample: Array, reference: Array, folds: int = 4, seed: int = 0
+) -> list[tuple[Array, Array]]:
+    """Scores of the showers that each fold's classifier has not seen: (sample, reference).
+
+    Both sets are dealt out alike: every fold has the same share of each, and a set beside itself
+    has both copies of a shower in one fold, where they tie.
+    """
+    sets = standardise(sample, reference)
+    deals = [np.random.default_rng(seed).permutation(len(rows)) % folds for rows in sets]
+    x1, x0 = (np.concatenate([rows, rows**2, np.ones((len(rows), 1))], axis=1) for rows in sets)
+    parts = []
     for fold in range(folds):
-        test = order[fold::folds]
-        train = np.setdiff1d(order, test)
-        gram = x[train].T @ x[train] + 1e-3 * len(train) * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, x[train].T @ (y[train] - 0.5))
-        score[test] = x[test] @ weights
-    ranks = np.argsort(np.argsort(score)) + 1.0
-    n1, n0 = len(sample), len(reference)
-    return float((ranks[y == 1].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+        in1, in0 = (deal == fold for deal in deals)
+        train1, train0 = x1[~in1], x0[~in0]
+        ridge = 1e-3 * (len(train1) + len(train0)) * np.eye(x1.shape[1])
+        gram = train1.T @ train1 + train0.T @ train0 + ridge
+        weights = np.linalg.solve(gram, 0.5 * (train1.sum(0) - train0.sum(0)))
+        parts.append((x1[in1] @ weights, x0[in0] @ weights))
+    return parts
+
+
+def auc(found: Array, wanted: Array) -> float:
+    """Chance that a score of `found` is above one of `wanted`; a tie counts half."""
+    ordered = np.sort(wanted)
+    below = np.searchsorted(ordered, found, "left") + np.searchsorted(ordered, found, "right")
+    return float(below.mean() / (2 * len(wanted)))
 
 
 def standardise(sample: Array, reference: Array) -> tuple[Array, Array]:

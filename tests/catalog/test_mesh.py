@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from catalog.domain.mesh import Shape
 from catalog.physics.distances import (
+    auc,
     classifier_auc,
     frechet,
     kernel_distance,
@@ -164,6 +165,22 @@ def test_the_w1_of_a_shift_is_the_shift() -> None:
 def test_auc_is_half_for_twins_and_one_for_strangers() -> None:
     assert classifier_auc(*_sets(0.0)) == pytest.approx(0.5, abs=0.06)
     assert classifier_auc(*_sets(4.0)) > 0.99
+
+
+@pytest.mark.parametrize("n", [5, 300])
+def test_auc_is_half_where_there_is_nothing_to_tell_apart(n: int) -> None:
+    sample, _ = _sets(0.0)
+    assert classifier_auc(sample, sample) == pytest.approx(0.5)
+    assert classifier_auc(np.ones((400, 3)), np.ones((n, 3))) == pytest.approx(0.5)
+
+
+def test_auc_of_twins_is_half_on_average() -> None:
+    draws = np.random.default_rng(4).normal(size=(200, 2, 60, 5))
+    assert np.mean([classifier_auc(*pair) for pair in draws]) == pytest.approx(0.5, abs=0.015)
+
+
+def test_a_tie_counts_half() -> None:
+    assert auc(np.array([1.0, 2.0]), np.array([1.0, 3.0, 0.0])) == pytest.approx((1.5 + 2) / 6)
 
 
 def test_a_constant_observable_breaks_no_distance() -> None:
