@@ -20,6 +20,7 @@ pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2] / "sample_models"
 FILES = {
+    "seen.npz",
     "card.yaml",
     "checkpoint.safetensors",
     "model.onnx",
@@ -150,7 +151,7 @@ def test_a_model_that_generates_nothing_cannot_be_adapted(
 
 def test_no_shower_used_for_adapting_is_called_unseen(target: ShowerSet) -> None:
     assert unseen(target, 40).incident_gev[0] == target.incident_gev[40]
-    with pytest.raises(UsageError, match="none is unseen"):
+    with pytest.raises(UsageError, match="0 are unseen"):
         unseen(target, len(target))
 
 
