@@ -5,22 +5,22 @@ Files are admitted by content, not by extension, and all problems are reported a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from catalog.card import CARD_FILE, Card, read_card
-from catalog.errors import CatalogError, CheckFailed
-from catalog.manifest import MANIFEST_FILE, Manifest, build_manifest
-from catalog.testvectors import INPUTS_FILE, MODEL_FILE, OUTPUTS_FILE, check_test_vectors, read_npz
-
-_MAX_FILES = 1000
-_MAX_TEXT = 5_000_000  # bytes of a text or picture file
-_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(dp", b"(lp", b"cos\n", b"c__")
-_ONNX_TYPES = {
-    "float32": 1, "float64": 11, "float16": 10, "int64": 7, "int32": 6, "bool": 9
-}  # fmt: skip
+from catalog.contents import check_files
+from catalog.domain import TensorSpec
+from catalog.errors import BadFile, CatalogError, CheckFailed
+from catalog.manifest import Manifest, build_manifest
+from catalog.onnx_file import OnnxFile, Tensor, read_onnx
+from catalog.testvectors import (
+    INPUTS_FILE,
+    MODEL_FILE,
+    OUTPUTS_FILE,
+    check_sizes,
+    check_test_vectors,
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def check_folder(folder: Path) -> Checked:
         card = read_card(folder)
     except CheckFailed as exc:
         problems += [f"{CARD_FILE}: {problem}" for problem in exc.problems]
-    problems += _check_files(folder)
-    model = folder / MODEL_FILE
-    if not model.is_file():
+    file_problems, graphs = check_files(folder)
+    problems += file_problems
+    if not (folder / MODEL_FILE).is_file():
         problems.append(f"{MODEL_FILE} is missing")
-    elif card is not None and not any(MODEL_FILE in problem for problem in problems):
-        problems += check_onnx(model, card)
+    elif card is not None and MODEL_FILE in graphs:
+        problems += _check_card(card, graphs[MODEL_FILE])
     if card is not None and not problems:
         problems += _check_vectors(folder, card)
     if card is None or problems:
@@ -65,24 +65,35 @@ def check_folder(folder: Path) -> Checked:
 
 def check_onnx(path: Path, card: Card) -> list[str]:
     """Check an ONNX file on disk: format, external data, and that it is what the card says."""
-    import onnx
-
     try:
-        # On the path, not on bytes: only so are external-data paths checked (see the docs).
-        onnx.checker.check_model(str(path))
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as exc:  # noqa: BLE001  onnx raises protobuf, checker and OS errors
-        return [f"{path.name}: not a valid ONNX model: {_first_line(exc)}"]
-    problems = []
-    for where, specs, infos in (
-        ("input", card.inputs, model.graph.input),
-        ("output", card.outputs, model.graph.output),
-    ):
-        problems += _compare(where, specs, {info.name: info.type.tensor_type for info in infos})
-    return problems
+        return _check_card(card, read_onnx(path))
+    except BadFile as exc:
+        return [f"{path.name}: {exc.message}"]
 
 
-def _compare(where: str, specs: tuple[Any, ...], found: dict[str, Any]) -> list[str]:
+def _check_card(card: Card, model: OnnxFile) -> list[str]:
+    """The card against itself and against the model."""
+    return [
+        *_compare("input", card.inputs, model.inputs),
+        *_compare("output", card.outputs, model.outputs),
+        *(f"{CARD_FILE}: {problem}" for problem in (*_check_showers(card), *check_sizes(card))),
+    ]
+
+
+def _check_showers(card: Card) -> list[str]:
+    """Showers must lie on the mesh that the domain describes."""
+    if card.domain.shape is None:
+        return []
+    size = card.domain.shape.shape().size
+    return [
+        f"output {spec.name!r} has shape {list(spec.shape)}, but showers on domain.shape "
+        f"have {[-1, *size]}"
+        for spec in card.outputs
+        if spec.role == "showers" and spec.shape[1:] != size
+    ]
+
+
+def _compare(where: str, specs: tuple[TensorSpec, ...], found: dict[str, Tensor]) -> list[str]:
     """Tensors of the card against those of the graph."""
     problems = [
         f"{MODEL_FILE}: {where} {name!r} is not described in the card"
@@ -97,79 +108,18 @@ def _compare(where: str, specs: tuple[Any, ...], found: dict[str, Any]) -> list[
             )
             continue
         tensor = found[spec.name]
-        if tensor.elem_type != _ONNX_TYPES[spec.dtype]:
+        if tensor.dtype != spec.dtype:
             problems.append(f"{CARD_FILE}: {where} {spec.name!r} is not {spec.dtype} in the model")
-        sizes = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
-        fits = len(sizes) == len(spec.shape) and all(
-            have in (-1, said) or said == -1 for have, said in zip(sizes, spec.shape, strict=True)
+        # What the card leaves free must be free: whoever asks for 64 showers would get an error.
+        fits = len(tensor.shape) == len(spec.shape) and all(
+            have in (-1, said) for have, said in zip(tensor.shape, spec.shape, strict=True)
         )
         if not fits:
             problems.append(
                 f"{CARD_FILE}: {where} {spec.name!r} has shape {list(spec.shape)} in the card, "
-                f"{list(sizes)} in the model (-1 is free)"
+                f"{list(tensor.shape)} in the model (-1 is free)"
             )
     return problems
-
-
-def _check_files(folder: Path) -> list[str]:
-    """Every file by its content."""
-    problems = []
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() or path.is_symlink()]
-    if len(paths) > _MAX_FILES:
-        return [f"{len(paths)} files; at most {_MAX_FILES} are allowed"]
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            problems.append(f"{name}: a symbolic link; only plain files can be published")
-        elif name not in (CARD_FILE, MANIFEST_FILE) and (problem := _check_content(path)):
-            problems.append(f"{name}: {problem}")
-    return problems
-
-
-def _check_content(path: Path) -> str | None:
-    """What is wrong with one file, or None."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    if head.startswith(_PICKLE):
-        return "is a Python pickle; pickles are never published or loaded"
-    if not head:
-        return "is empty"
-    suffix = path.suffix.lower()
-    if suffix in (".onnx", ".data"):
-        return "is a zip archive, not ONNX" if head.startswith(b"PK") else None
-    if suffix == ".safetensors":
-        return _check_safetensors(path)
-    if suffix == ".npz":
-        return _reason(read_npz, path)
-    if suffix == ".png":
-        return None if head.startswith(b"\x89PNG") else "is not a PNG picture"
-    if suffix in (".json", ".yaml", ".md", ".txt", ".svg", ".html", ".csv"):
-        return _reason(_read_text, path)
-    return "is of a kind that is not published (ONNX, safetensors, npz, PNG or text)"
-
-
-def _check_safetensors(path: Path) -> str | None:
-    from catalog.adapt.family import read_checkpoint
-
-    return _reason(read_checkpoint, path)
-
-
-def _read_text(path: Path) -> None:
-    if path.stat().st_size > _MAX_TEXT:
-        raise ValueError(f"larger than {_MAX_TEXT} bytes")
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        json.loads(text)
-
-
-def _reason(read: Any, path: Path) -> str | None:
-    try:
-        read(path)
-    except CatalogError as exc:
-        return exc.message.removeprefix(f"{path}: ")
-    except (ValueError, OSError, RecursionError) as exc:
-        return f"cannot be read: {_first_line(exc)}"
-    return None
 
 
 def _check_vectors(folder: Path, card: Card) -> list[str]:
@@ -180,7 +130,3 @@ def _check_vectors(folder: Path, card: Card) -> list[str]:
         return check_test_vectors(folder, card)
     except CatalogError as exc:
         return [exc.message]
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:300]
