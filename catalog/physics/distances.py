@@ -15,10 +15,20 @@ _QUANTILES = (np.arange(200) + 0.5) / 200
 def w1_per_observable(sample: Array, reference: Array) -> Array:
     """Wasserstein-1 distance of each column, in standard deviations of the reference: (F,)."""
     sample, reference = standardise(sample, reference)
-    found = np.quantile(sample, _QUANTILES, axis=0)
-    wanted = np.quantile(reference, _QUANTILES, axis=0)
-    distance: Array = np.abs(found - wanted).mean(0)
+    distance: Array = np.abs(_quantiles(sample) - _quantiles(reference)).mean(0)
     return distance
+
+
+def _quantiles(x: Array) -> Array:
+    """`np.quantile(x, _QUANTILES, axis=0)` to the last bit, by one sort: some 20 times faster."""
+    ordered = np.sort(x, axis=0)
+    at = (len(x) - 1) * _QUANTILES
+    below = np.floor(at).astype(np.intp)
+    share = (at - below)[:, None]
+    low, high = ordered[below], ordered[np.minimum(below + 1, len(x) - 1)]
+    gap = high - low
+    found: Array = np.where(share >= 0.5, high - gap * (1 - share), low + gap * share)
+    return found
 
 
 def w1_geomean(sample: Array, reference: Array) -> float:

@@ -18,7 +18,8 @@ def as_dict(result: Comparison, ref: str) -> dict[str, Any]:
     gates = result.gates(ref)
     return {
         "ref": ref, "n": result.n, "dataset": result.dataset,
-        "metrics": result.metrics[ref], "floor": result.floor,
+        "metrics": result.metrics[ref], "errors": result.errors[ref],
+        "floor": result.floor, "floor_errors": result.floor_errors,
         "gates": [
             {"name": g.name, "passed": g.passed, "value": g.value, "limit": g.limit}
             for g in gates
@@ -40,10 +41,19 @@ def human(result: Comparison, ref: str) -> str:
 
 
 def metrics_table(result: Comparison) -> str:
-    """One column per model, the floor last."""
+    """One column per model, the floor last; each value with its bootstrap error."""
     head = ("METRIC", *(label.upper() for label in result.metrics), "FLOOR")
     rows = [
-        (name, *(f"{metrics[name]:.4g}" for metrics in result.metrics.values()), f"{floor:.4g}")
+        (
+            name,
+            *(_value(metrics[name], result.errors[label][name])
+              for label, metrics in result.metrics.items()),
+            _value(floor, result.floor_errors[name]),
+        )
         for name, floor in result.floor.items()
-    ]
+    ]  # fmt: skip
     return table(head, rows)
+
+
+def _value(value: float, error: float) -> str:
+    return f"{value:.4g} +- {error:.2g}"

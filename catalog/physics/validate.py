@@ -18,6 +18,7 @@ from catalog.physics.distances import (
     separation_mean,
     w1_geomean,
 )
+from catalog.physics.errors import bootstrap_errors
 from catalog.physics.observables import Observables, observe, observe_grid
 from catalog.pull import Pulled
 from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
@@ -56,6 +57,7 @@ class Comparison:
 
     observables : {label: Observables}; the first, "full simulation", is the reference
     metrics : {label: {metric: value}};  floor : {metric: value}
+    errors, floor_errors : the same, one standard deviation by bootstrap over showers
     fraction_known : whether a detector states the sampling fraction; if not, the showers were
         normalised to their own mean, and no model can be asked for their response
     """
@@ -67,6 +69,8 @@ class Comparison:
     floor: dict[str, float]
     floor_observables: Observables
     fraction_known: bool
+    errors: dict[str, dict[str, float]]
+    floor_errors: dict[str, float]
 
     def gates(self, label: str) -> tuple[Gate, ...]:
         """The physics requirements on one model."""
@@ -116,6 +120,8 @@ def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> C
         floor=measure(floor, reference),
         floor_observables=floor,
         fraction_known=known,
+        errors={label: spread(observables[label], reference) for label in models},
+        floor_errors=spread(floor, reference),
     )
 
 
@@ -170,6 +176,11 @@ def measure(sample: Observables, reference: Observables) -> dict[str, float]:
     return {name: metric(sample.values, reference.values) for name, metric in METRICS.items()}
 
 
+def spread(sample: Observables, reference: Observables) -> dict[str, float]:
+    """The bootstrap error of every metric of one comparison."""
+    return bootstrap_errors(sample.values, reference.values)
+
+
 def gates(sample: Observables, reference: Observables) -> tuple[Gate, ...]:
     """First physics requirements: response, resolution, shower shape, overall agreement.
 
@@ -179,14 +190,14 @@ def gates(sample: Observables, reference: Observables) -> tuple[Gate, ...]:
     def mean(which: Observables, name: str) -> float:
         return float(which.values[:, which.names.index(name)].mean())
 
-    def spread(which: Observables) -> float:
+    def resolution(which: Observables) -> float:
         response = which.values[:, which.names.index("response")]
         return float(np.log(max(float(response.std()), 1e-9) / max(float(response.mean()), 1e-9)))
 
     response = mean(sample, "response") / mean(reference, "response") - 1
     return (
         Gate(RESPONSE_GATE, response, 0.03),
-        Gate("log_resolution_ratio", spread(sample) - spread(reference), 0.4),
+        Gate("log_resolution_ratio", resolution(sample) - resolution(reference), 0.4),
         Gate("depth_shift_x0", mean(sample, "depth_mean") - mean(reference, "depth_mean"), 0.3),
         Gate("radius_shift_rm", mean(sample, "radius_mean") - mean(reference, "radius_mean"), 0.05),
         Gate("separation_mean", separation_mean(sample.values, reference.values), 0.10),

@@ -101,3 +101,14 @@ def test_what_is_no_generator_is_told_what_its_task_is(showers: ShowerSet, model
     card = model.card.model_copy(update={"task": "energy-regression"})
     with pytest.raises(UsageError, match="generates no showers: its task is energy-regression"):
         sample_model(replace(model, card=card), showers, showers.incident_gev)
+
+
+def test_every_metric_has_an_error_that_is_shown(showers: ShowerSet, model: Pulled) -> None:
+    found = compare({"m": model}, showers)
+    assert found.errors["m"].keys() == found.metrics["m"].keys() == found.floor_errors.keys()
+    assert min(found.floor_errors.values()) > 0
+    assert compare({"m": model}, showers).errors == found.errors
+    shown = as_dict(found, "m")
+    assert shown["errors"] == found.errors["m"] and shown["floor_errors"] == found.floor_errors
+    w1, error = found.metrics["m"]["w1_geomean"], found.errors["m"]["w1_geomean"]
+    assert f"{w1:.4g} +- {error:.2g}" in human(found, "m")
