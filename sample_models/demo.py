@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from catalog.cli import build_app
+from catalog.cli.app import build_app
 from catalog.cli.out import say
 from catalog.errors import CatalogError
 from catalog.settings import load_settings

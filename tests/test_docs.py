@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from catalog.cli import build_app
+from catalog.cli.app import build_app
 from catalog.cli.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent

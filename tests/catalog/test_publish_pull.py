@@ -177,6 +177,8 @@ def test_bytes_changed_in_the_store_are_noticed_and_leave_nothing(
         fetch(version, settings, store)
     assert list((settings.cache / "versions").iterdir()) == []
     assert not list(settings.cache.rglob(".part-*"))
+    assert put(folder, store, settings).version == version  # as the error's hint says
+    assert fetch(version, settings, store).digest == version.digest
 
 
 @pytest.mark.parametrize("where", ["versions", "blobs"])
@@ -218,7 +220,9 @@ def test_pull_resolves_names_numbers_and_digests(tmp_path: Path, settings: Setti
     assert pull("toy", settings).version == 2
 
 
-@pytest.mark.parametrize("ref", ["", "../x", " a", "x@", "x@0", "x@-1", "$X", "a" * 251, "x@a;b", "a\nb"])
+@pytest.mark.parametrize(
+    "ref", ["", "../x", " a", "x@", "x@0", "x@-1", "$X", "a" * 251, "x@a;b", "a\nb"]
+)
 def test_a_strange_reference_is_refused(ref: str) -> None:
     with pytest.raises(UsageError, match="not a model reference"):
         parse_ref(ref)
