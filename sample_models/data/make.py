@@ -4,7 +4,7 @@
 
 Each file keeps the first showers of its original, a cell threshold is applied and energies are
 rounded, so that everything together is a few MB. What was done is in each file's `provenance`;
-tests/sample_models/test_data.py holds what it may do to the observables.
+tests/sample_models/test_shipped.py holds what it may do to the observables.
 """
 
 from __future__ import annotations
