@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from catalog.errors import NotFound
-from catalog.manifest import Entry, copy_verified
+from catalog.errors import NotFound, StoreError
+from catalog.manifest import Entry, copy_verified, hash_stream
 from catalog_mlflow._edge import Edge, folder_error
 
 
@@ -30,6 +30,10 @@ class Folder(Protocol):
 
     def sizes(self, paths: Iterable[str]) -> dict[str, int]:
         """The sizes of those that are there."""
+        ...
+
+    def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those of the right size and wrong bytes, where looking costs no download."""
         ...
 
 
@@ -81,6 +85,19 @@ class LocalFolder:
                 found[path] = target.stat().st_size
         return found
 
+    def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Read them all."""
+        found = []
+        for entry in entries:
+            try:
+                with self.open(entry.path) as file:
+                    intact = hash_stream(file) == (entry.digest, entry.size)
+            except (NotFound, StoreError):
+                intact = False
+            if not intact:
+                found.append(entry)
+        return found
+
 
 class BucketFolder:
     """A folder in object storage that the server names, reached with the user's own keys.
@@ -118,6 +135,10 @@ class BucketFolder:
                 if info.path in wanted and not info.is_dir:
                     found[info.path] = int(info.file_size or 0)
         return found
+
+    def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Unknown: it would have to fetch them."""
+        return []
 
     def _repository(self) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

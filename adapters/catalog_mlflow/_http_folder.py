@@ -68,6 +68,10 @@ class HttpFolder:
                         found[path] = int(file.get("file_size", 0))
         return found
 
+    def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Unknown: it would have to fetch them."""
+        return []
+
     def _url(self, path: str) -> str:
         return f"{_SERVICE}/{quote(self._path)}/{quote(path)}"
 

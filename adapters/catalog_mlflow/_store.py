@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -65,21 +65,17 @@ class MlflowStore:
         return self._folder(version).open(entry.path)
 
     def missing(self, name: str, manifest: Manifest) -> list[Entry]:
-        """The files not uploaded yet, or that have since vanished from a committed version."""
+        """The files not uploaded yet, or that a committed version has lost since.
+
+        Files of this machine are read again once they are committed, so that publishing again
+        mends flipped bytes; a server is only asked for their sizes.
+        """
         committed = self._committed(name, manifest)
+        held = self._held(name, manifest, committed)
         if committed:
-            self._runs.pop((name, manifest.digest), None)
-            done = list(manifest.entries)
-            folder = self._folder(committed)
-        else:
-            run = self._run(name, manifest)
-            if run is None:
-                return list(manifest.entries)
-            done = [entry for entry in manifest.entries if _staging.is_done(run, entry)]
-            folder = self._run_folder(run)
-        sizes = folder.sizes([entry.path for entry in done])
-        intact = {entry.path for entry in done if sizes.get(entry.path) == entry.size}
-        return [entry for entry in manifest.entries if entry.path not in intact]
+            damaged = self._folder(committed).damaged(held)
+            held = [entry for entry in held if entry not in damaged]
+        return _without(manifest, held)
 
     def upload(self, name: str, manifest: Manifest, entry: Entry, source: BinaryIO) -> None:
         """Upload one file to the version's run; for a committed version, repair it."""
@@ -97,11 +93,15 @@ class MlflowStore:
         self, name: str, manifest: Manifest, summary: str, tags: dict[str, str]
     ) -> Committed:
         """Create the model version: the one step that makes it visible."""
-        absent = self.missing(name, manifest)
+        committed = self._committed(name, manifest)
+        absent = _without(manifest, self._held(name, manifest, committed))
         if absent:
             raise StoreError(
                 f"{name}: {absent[0].path} was never uploaded", "publish again: it resumes"
             )
+        if committed:
+            self._mend_manifest(committed, manifest)
+            return committed
         with tidy_lock(self._place.database and self._place.database.with_suffix(".lock")):
             committed = self._committed(name, manifest)
             if committed:
@@ -127,6 +127,29 @@ class MlflowStore:
 
     def _committed(self, name: str, manifest: Manifest) -> Committed | None:
         return _registry.find_version(self._client, self._edge, name, manifest.digest)
+
+    def _held(self, name: str, manifest: Manifest, committed: Committed | None) -> list[Entry]:
+        """The files that lie complete where they belong, judged by their sizes."""
+        if committed:
+            self._runs.pop((name, manifest.digest), None)
+            folder, done = self._folder(committed), list(manifest.entries)
+        else:
+            run = self._run(name, manifest)
+            if run is None:
+                return []
+            folder = self._run_folder(run)
+            done = [entry for entry in manifest.entries if _staging.is_done(run, entry)]
+        sizes = folder.sizes([entry.path for entry in done])
+        return [entry for entry in done if sizes.get(entry.path) == entry.size]
+
+    def _mend_manifest(self, committed: Committed, manifest: Manifest) -> None:
+        """Write a committed version's manifest again if its bytes are not what they were."""
+        document = manifest.to_bytes()
+        with suppress(NotFound):
+            if self.manifest(committed) == document:
+                return
+        entry = Entry(MANIFEST_FILE, len(document), manifest.digest)
+        self._folder(committed).put(entry, io.BytesIO(document))
 
     def _start(self, name: str, manifest: Manifest) -> Any:
         with self._lock:  # threads that begin at once share one run
@@ -173,3 +196,8 @@ class MlflowStore:
             f"{self._place.label} keeps its artifacts in its own file system",
             "ask its administrator to start it with --serve-artifacts",
         )
+
+
+def _without(manifest: Manifest, held: Sequence[Entry]) -> list[Entry]:
+    there = set(held)
+    return [entry for entry in manifest.entries if entry not in there]

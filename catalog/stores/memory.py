@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 from collections.abc import Iterator
@@ -49,8 +50,10 @@ class MemoryStore:
             raise NotFound(f"{version.name}@{version.version}: no file {entry.path}") from exc
 
     def missing(self, name: str, manifest: Manifest) -> list[Entry]:
-        """Files not uploaded yet."""
-        return [entry for entry in manifest.entries if entry.digest not in self._blobs]
+        """Files not uploaded yet, or whose bytes are not what they were."""
+        with self._lock:
+            kept = {e: self._blobs.get(e.digest) for e in manifest.entries}
+        return [e for e, data in kept.items() if data is None or _digest(data) != e.digest]
 
     def upload(self, name: str, manifest: Manifest, entry: Entry, source: BinaryIO) -> None:
         """Keep the bytes under their digest."""
@@ -73,6 +76,10 @@ class MemoryStore:
                     return Committed(name, number, digest)
             entries.append((manifest.digest, manifest.to_bytes()))
             return Committed(name, len(entries), manifest.digest)
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def open_store(uri: str) -> MemoryStore:

@@ -50,7 +50,8 @@ class Store(Protocol):
     def missing(self, name: str, manifest: Manifest) -> list[Entry]:
         """The files that still have to be uploaded before `commit`; a killed upload resumes.
 
-        Files that a committed version lost are among them; uploading them again repairs it.
+        Files that a committed version lost are among them, and damaged ones wherever looking
+        costs no download; uploading them again repairs it.
         """
         ...
 

@@ -162,6 +162,18 @@ def test_a_committed_file_that_vanished_is_missing_and_can_be_repaired(
     assert read_file(embedded, version, missing) == FILES["model.onnx"]
 
 
+def test_publishing_again_mends_a_damaged_manifest(embedded: Store, embedded_home: Path) -> None:
+    version = publish(embedded, "unlisted", FILES)
+    run = mlflow_client(embedded_home).get_model_version("unlisted", "1").run_id
+    folder = embedded_home / "mlflow" / "artifacts" / run / "artifacts" / "version"
+    (folder / "manifest.json").write_bytes(b"torn")
+    assert publish(embedded, "unlisted", FILES) == version
+    assert embedded.manifest(version) == manifest_of(FILES).to_bytes()
+    (folder / "manifest.json").unlink()
+    publish(embedded, "unlisted", FILES)
+    assert embedded.manifest(version) == manifest_of(FILES).to_bytes()
+
+
 def test_a_version_that_mlflow_copied_to_another_name_reads_the_same(
     embedded: Store, embedded_home: Path
 ) -> None:

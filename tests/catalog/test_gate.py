@@ -278,7 +278,9 @@ PICKLE_0 = pickle.dumps({"weights": [1, 2, 3], "name": "critic"}, protocol=0)
 PICKLE_TRICK = b"cos\nsystem\n(S'true'\ntR."
 
 
-@pytest.mark.parametrize("data", [PICKLE_0, b"I1\n0" + PICKLE_0, pickle.dumps([1], 1)])
+@pytest.mark.parametrize(
+    "data", [PICKLE_0, b"I1\n0" + PICKLE_0, pickle.dumps([1], 1)], ids=["text", "longer", "binary"]
+)
 @pytest.mark.parametrize(
     "name", ["critic.onnx", "deep/critic.ONNX", "weights.data", "a.png", "notes.txt", "a.csv"]
 )

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from catalog.manifest import Entry
 from catalog.stores.memory import MemoryStore
-from tests.conformance.store_suite import StoreConformance
+from catalog.stores.protocol import Committed
+from tests.conformance.store_suite import StoreConformance, flipped
 
 
 class TestMemoryStore(StoreConformance):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
+
+    def damage(self, store: MemoryStore, version: Committed, entry: Entry) -> None:  # type: ignore[override]
+        store._blobs[entry.digest] = flipped(store._blobs[entry.digest])

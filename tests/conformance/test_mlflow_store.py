@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from catalog.stores.protocol import Store
-from tests.conformance.store_suite import StoreConformance
+from catalog.manifest import Entry
+from catalog.stores.protocol import Committed, Store
+from tests.conformance.store_suite import StoreConformance, flipped
 
 _serial = itertools.count()
 
@@ -24,6 +25,10 @@ class TestEmbeddedMlflow(MlflowConformance):
     def store(self, embedded: Store) -> Store:
         return embedded
 
+    def damage(self, store: Store, version: Committed, entry: Entry) -> None:
+        path = store._folder(version)._root / entry.path
+        path.write_bytes(flipped(path.read_bytes()))
+
 
 class TestServedMlflow(MlflowConformance):
     pytestmark = pytest.mark.slow
@@ -31,3 +36,6 @@ class TestServedMlflow(MlflowConformance):
     @pytest.fixture
     def store(self, served: Store) -> Store:
         return served
+
+    def damage(self, store: Store, version: Committed, entry: Entry) -> None:
+        pytest.skip("a server is asked for sizes only; flipped bytes are found when pulled")
