@@ -54,3 +54,9 @@ def test_a_constant_observable_has_finite_errors() -> None:
     pair = _pairs(1)[0]
     pair[:, :, 0] = 1.0
     assert np.isfinite(list(bootstrap_errors(*pair).values())).all()
+
+
+def test_the_fewest_showers_have_errors_too() -> None:
+    for seed in range(5):
+        found = bootstrap_errors(*_pairs(1, 20)[0], seed)
+        assert np.isfinite(list(found.values())).all()
