@@ -1,6 +1,7 @@
 """How much adapting gains over training from scratch, on full-simulation showers.
 
-Three targets, each with a shipped parent that has never seen that detector; each run is repeated on
+Three targets, each with the parent that `catalog recommend` puts first among the shipped ones that
+have never seen that detector; each run is repeated on
 disjoint draws of showers. Scratch is the same family with the same steps and showers and learning
 rates of its own. `w1_reduction_N` = 1 - adapted / scratch. The runs are kept as evidence for the
 recommendation in sample_models/evidence.jsonl.
@@ -29,7 +30,7 @@ from catalog.showers.reader import read_showers
 SEED = 0
 _HERE = Path(sample_models.__file__).parent
 PARENTS = {
-    "par04-siw-electron": "vae-em",
+    "par04-siw-electron": "vae-pbwo4",
     "clic-siw-photon": "vae-pbwo4",
     "pbwo4-electron": "vae-clic-siw",
 }
