@@ -38,7 +38,7 @@ class _Strict(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse `*alias`."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed in a card")
+            raise yaml.YAMLError("aliases (*name) are not allowed")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -46,7 +46,7 @@ class _Strict(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key.tag == f"{_TAG}merge":
-                _refuse(key, "merge keys (<<) are not allowed in a card")
+                _refuse(key, "merge keys (<<) are not allowed")
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     _refuse(key, f"the key {key.value[:80]!r} appears twice")

@@ -34,8 +34,8 @@ class Slab(Frozen):
 class Stack(Frozen):
     """Slabs that repeat along the shower."""
 
-    repeat: PositiveInt
-    slabs: tuple[Slab, ...] = Field(min_length=1)
+    repeat: PositiveInt = Field(le=10_000)
+    slabs: tuple[Slab, ...] = Field(min_length=1, max_length=10_000)
 
 
 class ShowerResponse(Frozen):
@@ -61,7 +61,7 @@ class Detector(Frozen):
     type: Literal["ecal", "hcal", "tracker", "tpc", "muon", "whole"]
     title: str = ""
     technology: Literal["homogeneous", "sampling", "gas", "silicon", "other"] | None = None
-    stack: tuple[Stack, ...] = ()
+    stack: tuple[Stack, ...] = Field((), max_length=1000)
     readout_layers: PositiveInt | None = None
     cell_mm: tuple[PositiveFloat, PositiveFloat] | None = None
     sampling_fraction: float | None = Field(None, gt=0, le=1)

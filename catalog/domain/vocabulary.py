@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from catalog.domain.detector import Detector
 from catalog.errors import BadFile, NotFound
+from catalog.strict_yaml import load_yaml
 from catalog.validation import explain
 
 _MAX_YAML = 1_000_000  # bytes; a detector or a card is a page of text
@@ -51,8 +52,8 @@ def parse_detector(path: Path) -> Detector:
     if path.stat().st_size > _MAX_YAML:
         raise BadFile(f"{path}: larger than {_MAX_YAML} bytes, so not a detector description")
     try:
-        return Detector.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise BadFile(f"{path}: not valid YAML: {exc}") from exc
+        return Detector.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except ValidationError as exc:
         raise BadFile(f"{path}: not a valid detector: {'; '.join(explain(exc))}") from exc
+    except ValueError as exc:
+        raise BadFile(f"{path}: {exc}") from exc
