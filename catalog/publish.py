@@ -8,7 +8,7 @@ from pathlib import Path
 
 from catalog.card import CARD_FILE, Card, read_card
 from catalog.errors import CheckFailed
-from catalog.gate import check_folder
+from catalog.gate import check_folder, check_onnx
 from catalog.index import Index
 from catalog.index.rows import row_of
 from catalog.stores import Committed, Store
@@ -61,8 +61,6 @@ def add_test_vectors(folder: Path, say: Say) -> None:
         return
     try:
         card = read_card(folder)
-        from catalog.gate import check_onnx
-
         if check_onnx(folder / MODEL_FILE, card):
             return  # the gate will say why
     except CheckFailed:
