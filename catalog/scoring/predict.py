@@ -2,8 +2,8 @@
 
 Prediction = the median over recorded runs with similar showers and steps, of the metric reached
 (scratch) or of its ratio to the zero-shot distance (adapting); the range is what those runs
-spanned. It is not a calibrated interval and is not called one. No prediction is below the floor:
-no model can be nearer to full simulation than full simulation is to itself.
+spanned. It is not a calibrated interval and is not called one. No prediction is below the floor of
+its runs: no model can be nearer to full simulation than full simulation is to itself.
 """
 
 from __future__ import annotations
@@ -53,21 +53,20 @@ def evidence(
     ]
 
 
-def predict_scratch(runs: list[Adaptation], floor: float = 0.0) -> Prediction | None:
+def predict_scratch(runs: list[Adaptation]) -> Prediction | None:
     """The metric that training from scratch reached; None with too few runs."""
-    return _summary([run.reached for run in runs if run.strategy == "scratch"], floor)
+    used = [run for run in runs if run.strategy == "scratch"]
+    return _summary([run.reached for run in used], used)
 
 
 def predict_adapted(
-    runs: list[Adaptation], family: str | None, zero_shot: float, floor: float = 0.0
+    runs: list[Adaptation], family: str | None, zero_shot: float
 ) -> Prediction | None:
     """The metric after adapting a model of `family` that starts at `zero_shot`."""
-    ratios = [
-        run.reached / run.zero_shot
-        for run in runs
-        if run.strategy != "scratch" and run.family == family and run.zero_shot
+    used = [
+        run for run in runs if run.strategy != "scratch" and run.family == family and run.zero_shot
     ]
-    return _summary([zero_shot * ratio for ratio in ratios], floor)
+    return _summary([zero_shot * run.reached / (run.zero_shot or 1) for run in used], used)
 
 
 def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | None:
@@ -76,8 +75,9 @@ def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | No
     return float(np.median(seconds)) if seconds else None
 
 
-def _summary(values: list[float], floor: float) -> Prediction | None:
+def _summary(values: list[float], runs: list[Adaptation]) -> Prediction | None:
     if len(values) < _MIN_RUNS:
         return None
+    floor = float(np.median([run.floor for run in runs]))
     bounded = [max(value, floor) for value in values]
     return Prediction(float(np.median(bounded)), min(bounded), max(bounded), len(values))

@@ -54,8 +54,9 @@ def human(found: Recommendation, data: str) -> str:
         (c.ref, number(c.rank), number(c.zero_shot), _range(c.prediction), number(c.seconds, 2))
         for c in found.ranking
     ]
+    half = found.showers // 2
     rows.append(("from scratch", "-", "-", _range(found.scratch), "-"))
-    rows.append(("floor (its two halves)", "-", number(found.floor), "-", "-"))
+    rows.append((f"floor ({half} against {half})", "-", number(found.floor), "-", "-"))
     head = ("MODEL", "MEAN RANK", "ZERO-SHOT", "PREDICTED (RANGE)", "SECONDS")
     lines += [table(head, rows), ""]
     lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded]

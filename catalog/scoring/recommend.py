@@ -105,8 +105,8 @@ def recommend(
         except CatalogError as exc:  # one broken model must not hide the others
             excluded.append((row.ref, exc.message.splitlines()[0]))
     runs = evidence(log, target.digest, target.pdg, len(target))
-    ranking = _rank(probed, runs, log, floor)
-    scratch = predict_scratch(runs, floor)
+    ranking = _rank(probed, runs, log)
+    scratch = predict_scratch(runs)
     verdict, reason = _verdict(ranking, scratch)
     return Recommendation(
         target, len(target), verdict, reason, ranking, scratch, floor, tuple(excluded)
@@ -154,7 +154,6 @@ def _rank(
     probed: list[tuple[Row, list[float]]],
     runs: list[Adaptation],
     log: list[Adaptation],
-    floor: float,
 ) -> tuple[Candidate, ...]:
     """Average the ranks of all distances; equal averages are ordered by the first distance."""
     if not probed:
@@ -170,7 +169,7 @@ def _rank(
             family=row.family,
             zero_shot=distances[0],
             rank=float(rank),
-            prediction=predict_adapted(runs, row.family, distances[0], floor),
+            prediction=predict_adapted(runs, row.family, distances[0]),
             seconds=predict_seconds(log, row.family),
         )
         for (row, distances), rank in zip(probed, ranks, strict=True)

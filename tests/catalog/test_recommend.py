@@ -115,8 +115,8 @@ def test_runs_with_other_showers_steps_or_particles_are_no_evidence() -> None:
 
 
 def test_no_prediction_is_below_the_floor() -> None:
-    runs = [replace(RUN, reached=value) for value in (0.04, 0.05, 0.8)]
-    found = predict_adapted(runs, "toy", 4.0, floor=0.2)
+    runs = [replace(RUN, reached=value, floor=0.2) for value in (0.04, 0.05, 0.8)]
+    found = predict_adapted(runs, "toy", 4.0)
     assert found is not None
     assert (found.low, found.predicted, found.high) == (0.2, 0.2, 1.6)
 
