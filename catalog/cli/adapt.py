@@ -19,7 +19,7 @@ from catalog.settings import load_settings
 
 
 def run(
-    model: str = typer.Argument(help="The parent: a reference, or a version folder."),
+    model: str = typer.Argument(help="The parent: a reference, or a version folder (with a /)."),
     data: Path = DATA,
     to: Path = typer.Option(..., "--out", help="New folder for the adapted version."),
     showers: int = typer.Option(300, min=1, help="Adapt on the first SHOWERS of the file."),

@@ -16,7 +16,9 @@ from catalog.settings import load_settings
 
 
 def run(
-    model: str = typer.Argument(help="An adapted model: reference or version folder."),
+    model: str = typer.Argument(
+        help="An adapted model: a reference, or a version folder (with a /)."
+    ),
     data: Path = DATA,
     to: Path = typer.Option(Path("report.html"), "--out", help="The HTML file to write."),
     showers: int = typer.Option(300, min=1, help="How many it was adapted on."),

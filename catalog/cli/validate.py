@@ -18,7 +18,9 @@ from catalog.seen import refuse_seen
 
 
 def run(
-    model: str = typer.Argument(help="name, name@3, sha256 reference, or a version folder."),
+    model: str = typer.Argument(
+        help="name, name@3, name@sha256:..., or a version folder (with a /)."
+    ),
     data: Path = DATA,
     detector: str = DETECTOR,
     particle: str = PARTICLE,
