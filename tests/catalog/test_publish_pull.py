@@ -12,10 +12,10 @@ import yaml
 
 from catalog.errors import BadFile, CatalogError, CheckFailed, DigestMismatch, NotFound, UsageError
 from catalog.gate import check_folder
-from catalog.index import Query, open_index
+from catalog.index import Query, Row, open_index
 from catalog.manifest import build_manifest, parse_manifest
 from catalog.publish import Published, publish
-from catalog.pull import copy_out, fetch, pull, resolve
+from catalog.pull import copy_out, fetch, find, pull, resolve
 from catalog.refs import parse_ref
 from catalog.settings import Settings
 from catalog.stores.memory import MemoryStore
@@ -294,3 +294,45 @@ def test_publishing_what_is_not_a_folder_is_an_error_of_the_catalog(
 ) -> None:
     with pytest.raises(CatalogError, match="no such folder"):
         put(tmp_path / "nowhere", MemoryStore(), settings)
+
+
+def test_a_version_of_somebody_else_does_not_hide_ours(tmp_path: Path, settings: Settings) -> None:
+    store = MemoryStore()
+    ours = put(generator_folder(tmp_path / "1"), store, settings).version
+    with open_index(settings.home) as index:
+        index.put(Row("memory", "toy", 9, "sha256:junk"))
+        index.put(Row("memory", "Their Model", 1, ""))
+        assert resolve("toy", index, "memory") == ours
+        assert resolve("toy@9", index, "memory").version == 9
+        assert resolve("Their Model@1", index, "memory").digest == ""
+
+
+def test_a_model_of_another_store_is_said_to_be_elsewhere(
+    tmp_path: Path, settings: Settings
+) -> None:
+    put(generator_folder(tmp_path / "1"), MemoryStore(), settings)
+    with (
+        open_index(settings.home) as index,
+        pytest.raises(NotFound, match="not in the store 'lab'"),
+    ):
+        resolve("lab:toy", index, "memory")
+
+
+def test_a_folder_of_the_same_name_does_not_stand_in_for_a_model(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    version = put(generator_folder(tmp_path / "published"), store, settings).version
+    fetch(version, settings, store)
+    generator_folder(tmp_path / "toy", depth=3.0)
+    monkeypatch.chdir(tmp_path)
+    assert find("toy", settings).digest == version.digest
+    assert find("./toy", settings).digest != version.digest
+
+
+def test_a_file_in_the_way_of_a_copy_is_named(tmp_path: Path, settings: Settings) -> None:
+    folder, store = generator_folder(tmp_path / "toy"), MemoryStore()
+    pulled = fetch(put(folder, store, settings).version, settings, store)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="is a file"):
+        copy_out(pulled, tmp_path / "file")
