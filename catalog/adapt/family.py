@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import TensorSpec
-from catalog.errors import BadFile, MissingExtra, NotFound, cannot_write
+from catalog.errors import BadFile, cannot_write
+from catalog.plugins import load_plugin
 from catalog.showers import Shape
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -92,16 +92,8 @@ def load_family(name: str) -> Family:
     ------
     NotFound, MissingExtra
     """
-    found = {entry.name: entry for entry in entry_points(group="catalog.families")}
-    if name not in found:
-        raise NotFound(
-            f"no model family {name!r} is installed; installed: {', '.join(sorted(found))}",
-            "install the package that provides it",
-        )
-    try:
-        family: Family = found[name].load()
-    except ImportError as exc:
-        raise MissingExtra("train", f"training a {name}") from exc
+    hint = "install the package that provides it"
+    family: Family = load_plugin("families", name, what="model family", extra="train", hint=hint)
     return family
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from catalog.errors import MissingExtra
-
 
 class Verb(NamedTuple):
     """`module` is imported only when the verb is asked for; None: an entry point provides it."""
@@ -40,19 +38,15 @@ def load(name: str) -> Callable[..., Any]:
 
     Raises
     ------
-    MissingExtra
+    NotFound, MissingExtra
         The part of the distribution that provides it is not installed.
     """
     module = VERBS[name].module
     if module is not None:
         body: Callable[..., Any] = import_module(module).run
         return body
-    from importlib.metadata import entry_points
+    from catalog.plugins import load_plugin
 
-    for entry in entry_points(group="catalog.commands", name=name):
-        try:
-            found: Callable[..., Any] = entry.load()
-        except ImportError as exc:
-            raise MissingExtra(name, f"catalog {name}") from exc
-        return found
-    raise MissingExtra(name, f"catalog {name}")
+    hint = "reinstall hep-model-catalog: this verb is part of it"
+    found: Callable[..., Any] = load_plugin("commands", name, what="verb", extra=name, hint=hint)
+    return found

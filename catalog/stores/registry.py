@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
-from catalog.errors import MissingExtra, NotFound
+from catalog.plugins import load_plugin
 from catalog.stores.protocol import Store
 
 
@@ -19,15 +17,7 @@ def open_store(uri: str) -> Store:
         The adapter's own libraries are not installed.
     """
     kind = uri.split(":", 1)[0].split("+", 1)[0]
-    found = {entry.name: entry for entry in entry_points(group="catalog.stores")}
-    if kind not in found:
-        raise NotFound(
-            f"no store adapter {kind!r} (from {uri!r}); installed: {', '.join(sorted(found))}",
-            "set CATALOG_STORE to one of them, e.g. mlflow+https://mlflow.example.org",
-        )
-    try:
-        opener = found[kind].load()
-    except ImportError as exc:
-        raise MissingExtra(kind, f"the store {uri!r}") from exc
+    hint = "set CATALOG_STORE to one of them, e.g. mlflow+https://mlflow.example.org"
+    opener = load_plugin("stores", kind, what="store", extra=kind, hint=hint)
     store: Store = opener(uri)
     return store
