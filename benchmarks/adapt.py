@@ -1,10 +1,10 @@
 """How much adapting gains over training from scratch, on full-simulation showers.
 
 Three targets, each with the parent that `catalog recommend` puts first among the shipped ones that
-have never seen that detector; each run is repeated on
-disjoint draws of showers. Scratch is the same family with the same steps and showers and learning
-rates of its own. `w1_reduction_N` = 1 - adapted / scratch. The runs are kept as evidence for the
-recommendation in sample_models/evidence.jsonl.
+have never seen that detector; each run is repeated on disjoint draws of showers. Scratch is the
+same family with the same showers and steps and a learning rate of its own. `w1_reduction_N` =
+1 - adapted / scratch. The runs are kept as evidence for the recommendation in
+sample_models/evidence.jsonl.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def run(parent: Pulled, target: ShowerSet, n: int, steps: int, seed: int) -> Fin
         scratch = adapt(
             parent, target, showers=n, steps=steps, seed=seed, out=rival, strategy="scratch"
         )
-        gain = compare(parent, folder, target, showers=n, scratch=rival, seed=seed)
+        gain = compare(
+            parent, read_folder(folder), target, showers=n, scratch=read_folder(rival), seed=seed
+        )
     return Finished(parent, target, adapted, scratch, gain)
 
 
@@ -98,7 +100,7 @@ def row(target: str, parent: str, n: int, runs: list[Finished]) -> dict[str, Any
         "before": over_draws([done.gain.w1[BEFORE] for done in runs]),
         "adapted": over_draws([done.gain.w1[AFTER] for done in runs]),
         "scratch": over_draws([done.gain.w1[SCRATCH] for done in runs]),
-        "floor": over_draws([done.gain.floor for done in runs]),
+        "floor": over_draws([done.gain.floor["w1_geomean"] for done in runs]),
     }
 
 

@@ -2,73 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-
 from catalog.adapt.adapt import unseen
-from catalog.physics.distances import w1_per_observable
-from catalog.physics.validate import REFERENCE, Comparison
+from catalog.physics.validate import Comparison
 from catalog.physics.validate import compare as compare_models
-from catalog.pull import Pulled, read_folder
+from catalog.pull import Pulled
 from catalog.seen import refuse_seen
 from catalog.showers import ShowerSet
 
 BEFORE, AFTER, SCRATCH = "before adapting", "adapted", "from scratch"
 
 
-@dataclass(frozen=True)
-class Gain:
-    """w1_geomean on unseen showers, and what it is made of.
-
-    w1 : {label: value};  floor : full simulation against full simulation at the same n
-    per_observable : {label: {observable: W1 in spreads of the reference}}, the floor included
-    """
-
-    n: int
-    w1: dict[str, float]
-    floor: float
-    per_observable: dict[str, dict[str, float]]
-    comparison: Comparison
-
-
 def compare(
     parent: Pulled,
-    adapted: Path,
+    adapted: Pulled,
     target: ShowerSet,
     *,
     showers: int,
-    scratch: Path | None = None,
+    scratch: Pulled | None = None,
     seed: int = 0,
-) -> Gain:
+) -> Comparison:
     """Generate with all of them, through ONNX Runtime, at the energies of the unseen showers.
 
     "Before" is the parent as published: only the two known sampling fractions are exchanged, and
     its mesh in X0 and R_M is laid into the target.
+
+    Raises
+    ------
+    UsageError
+        Too few showers are left after the first `showers`, or one of the models has seen them.
     """
-    models = {BEFORE: parent, AFTER: read_folder(adapted)}
+    models = {BEFORE: parent, AFTER: adapted}
     if scratch is not None:
-        models[SCRATCH] = read_folder(scratch)
+        models[SCRATCH] = scratch
     rest = unseen(target, showers)
-    refuse_seen(models, rest, showers)
-    found = compare_models(models, rest, seed)
-    reference = found.observables[REFERENCE]
-    samples = {label: found.observables[label].values for label in models}
-    samples["floor"] = found.floor_observables.values
-    return Gain(
-        n=found.n,
-        w1={label: found.metrics[label]["w1_geomean"] for label in models},
-        floor=found.floor["w1_geomean"],
-        per_observable={
-            label: dict(
-                zip(
-                    reference.names,
-                    np.round(w1_per_observable(values, reference.values), 4).tolist(),
-                    strict=True,
-                )
-            )
-            for label, values in samples.items()
-        },
-        comparison=found,
-    )
+    refuse_seen(models, rest, showers, "--showers")
+    return compare_models(models, rest, seed)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from catalog.adapt.adapt import AdaptResult
-from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, Gain
+from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
 from catalog.adapt.log import Adaptation
 from catalog.manifest import build_manifest
 from catalog.physics.observables import observe
 from catalog.physics.present import metrics_table
+from catalog.physics.validate import Comparison
 from catalog.pull import Pulled
 from catalog.scoring.recommend import zero_shot
 from catalog.showers import ShowerSet
@@ -26,7 +27,7 @@ class Finished:
     target: ShowerSet
     adapted: AdaptResult
     scratch: AdaptResult | None
-    gain: Gain
+    gain: Comparison
 
     @property
     def helped(self) -> bool:
@@ -62,7 +63,7 @@ def as_dict(done: Finished) -> dict[str, Any]:
         "before": gain.w1[BEFORE],
         "adapted": gain.w1[AFTER],
         "scratch": gain.w1.get(SCRATCH),
-        "floor": gain.floor,
+        "floor": gain.floor["w1_geomean"],
         "seconds": done.adapted.seconds,
         "scratch_seconds": done.scratch.seconds if done.scratch else None,
     }
@@ -76,7 +77,7 @@ def human(done: Finished) -> str:
         f"{adapted.steps} steps, seed {adapted.seed}",
         f"compared on {gain.n} showers that none of them has seen, against {gain.n} others",
         "",
-        metrics_table(gain.comparison),
+        metrics_table(gain),
         "",
         f"took     {adapted.seconds:.0f} s"
         + (f"; from scratch {done.scratch.seconds:.0f} s" if done.scratch else ""),
@@ -94,7 +95,7 @@ def _verdict(done: Finished) -> str:
     if SCRATCH in w1:
         won = "adapting" if w1[AFTER] < w1[SCRATCH] else "training from scratch"
         text += f", {w1[SCRATCH]:.3g} from scratch: {won} wins"
-    return f"{text} (floor {done.gain.floor:.3g})"
+    return f"{text} (floor {done.gain.floor['w1_geomean']:.3g})"
 
 
 def _record(
@@ -114,7 +115,7 @@ def _record(
         seed=run.seed,
         zero_shot=zero_shot,
         reached=reached,
-        floor=done.gain.floor,
+        floor=done.gain.floor["w1_geomean"],
         seconds=run.seconds,
         device=f"CPU, {platform.machine()}",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),

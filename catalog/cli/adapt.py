@@ -13,7 +13,7 @@ from catalog.adapt.log import append_log
 from catalog.adapt.record import Finished, as_dict, human, records
 from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
-from catalog.pull import find
+from catalog.pull import find, read_folder
 from catalog.seen import refuse_seen
 from catalog.settings import load_settings
 
@@ -39,7 +39,8 @@ def run(
     rival = None
     if scratch:
         rival = train(out=scratch, strategy="scratch", progress=out.progress("from scratch"))
-    gain = compare(parent, to, target, showers=showers, scratch=scratch, seed=seed)
+    other = read_folder(scratch) if scratch else None
+    gain = compare(parent, read_folder(to), target, showers=showers, scratch=other, seed=seed)
     done = Finished(parent, target, adapted, rival, gain)
     append_log(settings.home, records(done))
     out.emit(as_dict(done), as_json, lambda: human(done))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from catalog.card import Physics
+from catalog.compat import MIN_SHOWERS
 from catalog.errors import UsageError
 from catalog.generate import generate, open_session
 from catalog.physics.distances import (
@@ -24,7 +25,6 @@ from catalog.pull import Pulled
 from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
 from catalog.testvectors import MODEL_FILE
 
-MIN_SHOWERS = 40
 REFERENCE = "full simulation"
 RESPONSE_GATE = "response_bias"
 
@@ -71,6 +71,11 @@ class Comparison:
     fraction_known: bool
     errors: dict[str, dict[str, float]]
     floor_errors: dict[str, float]
+
+    @property
+    def w1(self) -> dict[str, float]:
+        """w1_geomean of every model."""
+        return {label: metrics["w1_geomean"] for label, metrics in self.metrics.items()}
 
     def gates(self, label: str) -> tuple[Gate, ...]:
         """The physics requirements on one model."""

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
+from catalog.adapt.compare import AFTER, compare
 from catalog.adapt.log import Adaptation, read_log
 from catalog.errors import UsageError
 from catalog.index import Index
 from catalog.physics.distances import w1_per_observable
-from catalog.physics.validate import REFERENCE, Comparison, compare
+from catalog.physics.validate import REFERENCE, Comparison
 from catalog.pull import Pulled, pull, read_folder
 from catalog.report.charts import recommendation_chart, w1_chart
 from catalog.report.html import Report
@@ -21,7 +21,6 @@ from catalog.report.plots import profile_plots
 from catalog.report.rows import CostRow, Estimate, GateRow, Ranked
 from catalog.scoring.predict import Prediction
 from catalog.scoring.recommend import Recommendation, recommend
-from catalog.seen import refuse_seen
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 
@@ -55,15 +54,13 @@ def build_report(
             "compare it with full simulation: catalog validate MODEL --data FILE",
         )
     parent = pull(f"{lineage.parent_ref.partition('@')[0]}@{lineage.parent}", settings)
-    models = {BEFORE: parent, AFTER: asked.child}
-    if asked.scratch:
-        models[SCRATCH] = read_folder(asked.scratch)
-    target, unseen = asked.showers.part(0, asked.used), asked.showers.part(asked.used)
-    refuse_seen(models, unseen, asked.used, "--showers")
-    say(f"comparing {', '.join(models)} on {len(unseen)} unseen showers")
-    found = compare(models, unseen, asked.seed)
+    scratch = read_folder(asked.scratch) if asked.scratch else None
+    say(f"comparing on the showers after the first {asked.used}")
+    found = compare(
+        parent, asked.child, asked.showers, showers=asked.used, scratch=scratch, seed=asked.seed
+    )
     log = read_log(settings.home)
-    ranking = recommend(target, index, settings, log, say, asked.seed)
+    ranking = recommend(asked.showers.part(0, asked.used), index, settings, log, say, asked.seed)
     return replace(
         _text(asked, found, parent),
         verdict=f"Before training, the catalog's verdict was {ranking.verdict}: {ranking.reason}.",

@@ -50,7 +50,7 @@ def write_calochallenge(showers: ShowerSet, path: Path) -> Path:
         The disk is full or the folder cannot be written; nothing is left behind.
     """
     kind = _cell_type(showers)
-    with _appearing(path) as (file, sink):
+    with appearing(path) as (file, sink):
         _describe(file, showers, "CaloChallenge")
         _column(file, "incident_energies", _to_mev(showers.incident_gev), "MeV")
         _column(file, "incident_theta", showers.theta_rad, "rad")
@@ -75,7 +75,7 @@ def write_points(showers: ShowerSet, path: Path) -> Path:
     """
     places = centres(showers.mesh).astype(np.float32)
     longest = max(5, *(int(n) for n in np.count_nonzero(showers.energies, axis=1)))
-    with _appearing(path) as (file, sink):
+    with appearing(path) as (file, sink):
         _describe(file, showers, "points")
         file.attrs["orientation"] = "hdf5:xyz==local:xyz"
         file.attrs["depth_unit"] = "mm"
@@ -248,7 +248,7 @@ class _Sink:
 
 
 @contextmanager
-def _appearing(path: Path) -> Iterator[tuple[h5py.File, _Sink]]:
+def appearing(path: Path) -> Iterator[tuple[h5py.File, _Sink]]:
     """An HDF5 file that takes its name when it is complete; on any error nothing is left."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:

@@ -15,7 +15,7 @@ from catalog.domain import Detector, detector_names, load_detector
 from catalog.domain.mesh import Mesh
 from catalog.errors import CatalogError, UsageError
 from catalog.showers.geometry import encode_mesh
-from catalog.showers.write import _appearing
+from catalog.showers.write import appearing
 from catalog.simulate.beam import HADRONS, Beam
 from catalog.simulate.medium import medium_of
 from catalog.simulate.readout import equal_layers
@@ -50,7 +50,7 @@ def write_showers(
     """
     _refuse(path, force)
     medium_of(detector)  # refuses before anything is written
-    with _appearing(path) as (file, sink):
+    with appearing(path) as (file, sink):
         _describe(file, detector, mesh, beam, seed)
         file["incident_energies"] = beam.energy[:, None] * 1e3
         file["incident_theta"] = beam.theta[:, None]

@@ -159,9 +159,9 @@ def test_the_comparison_has_the_floor_and_every_model(
     parent: Pulled, target: ShowerSet, tmp_path: Path
 ) -> None:
     adapt(parent, target, showers=20, steps=2, out=tmp_path / "c")
-    gain = compare(parent, tmp_path / "c", target, showers=20)
+    gain = compare(parent, read_folder(tmp_path / "c"), target, showers=20)
     assert set(gain.w1) == {BEFORE, AFTER}
-    assert set(gain.per_observable) == {BEFORE, AFTER, "floor"}
+    assert set(gain.floor) == set(gain.metrics[AFTER])
     assert gain.n == 50
 
 
@@ -171,6 +171,7 @@ def test_adapting_on_300_showers_beats_before_on_unseen_showers(tmp_path: Path) 
     showers = read_showers(ROOT / "data" / "par04-siw-electron.h5")
     for strategy in ("full", "scratch"):
         adapt(parent, showers, showers=300, steps=800, strategy=strategy, out=tmp_path / strategy)  # type: ignore[arg-type]
-    gain = compare(parent, tmp_path / "full", showers, showers=300, scratch=tmp_path / "scratch")
+    full, scratch = read_folder(tmp_path / "full"), read_folder(tmp_path / "scratch")
+    gain = compare(parent, full, showers, showers=300, scratch=scratch)
     assert gain.w1[AFTER] < 0.5 * gain.w1[BEFORE]
     assert gain.w1[AFTER] < gain.w1[SCRATCH]
