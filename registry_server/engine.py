@@ -114,15 +114,6 @@ class Engine:
         self._models = {**self._models, model.name: {**versions, model.version: model}}
         return model
 
-    def unload(self, name: str, version: int) -> None:
-        """Forget one version and give its memory back. Running requests finish first."""
-        model = self.find(name, str(version))
-        left = {n: m for n, m in self._models[name].items() if n != model.version}
-        others = {n: versions for n, versions in self._models.items() if n != name}
-        self._models = {**others, name: left} if left else others
-        del model
-        _give_back_memory()
-
     def find(self, name: str, version: str | None = None) -> Model:
         """The model to use; without a version the newest that is loaded."""
         versions = self._models.get(name)
@@ -151,7 +142,7 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     def close(self) -> None:
-        """Finish what runs, drop what waits, unload everything."""
+        """Finish what runs, drop what waits, forget every model."""
         self._pool.shutdown(cancel_futures=True)
         self._models = {}
         _give_back_memory()
@@ -178,7 +169,8 @@ def _open(path: Path, threads: int) -> Any:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as exc:
         raise BadFile(
-            f"{path}: ONNX Runtime cannot load it: {exc}", "catalog verify checks the files"
+            f"{path.name}: ONNX Runtime cannot load it: {exc}",
+            "check that it runs before publishing it: catalog publish FOLDER",
         ) from exc
 
 

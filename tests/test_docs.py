@@ -89,3 +89,14 @@ def test_every_figure_of_the_readme_is_in_a_kept_result() -> None:
         for key in path.split("/"):
             found = found[int(key)] if key.isdigit() else found[key]
         assert str(found) == value, f"{name}.{path}: README says {value}, measured {found}"
+
+
+PLANNED = {"verify", "annotate", "replicate", "stores", "quote", "fingerprint", "doctor"}
+
+
+def test_no_message_names_a_command_that_does_not_exist() -> None:
+    for folder in ("catalog", "adapters", "registry_server", "sample_models"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            for verb in re.findall(r"\bcatalog ([a-z]+)\b", text):
+                assert verb not in PLANNED - set(VERBS), f"{path}: catalog {verb}"

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 from tiny_models import Version, save, value
 
-from catalog.errors import BadFile, MissingExtra, NotFound, UsageError
+from catalog.errors import BadFile, MissingExtra, UsageError
 from registry_server.engine import Engine
 from registry_server.errors import RunFailed
 
@@ -44,24 +44,6 @@ def test_two_digests_under_one_number_are_refused(engine, versions) -> None:
     other = dataclasses.replace(versions["affine@2"], version=1)
     with pytest.raises(UsageError, match="two different models are called affine@1"):
         engine.load(other)
-
-
-def test_an_unloaded_version_is_gone_and_the_others_stay(engine, versions) -> None:
-    engine.load(versions["affine@1"])
-    engine.load(versions["affine@2"])
-    engine.unload("affine", 2)
-    assert engine.find("affine").ref == "affine@1"
-    engine.unload("affine", 1)
-    with pytest.raises(NotFound):
-        engine.find("affine")
-    with pytest.raises(NotFound):
-        engine.unload("affine", 1)
-
-
-def test_a_model_in_use_answers_although_it_was_unloaded(engine, versions) -> None:
-    model = engine.load(versions["affine@1"])
-    engine.unload("affine", 1)
-    assert model.infer({"x": np.ones((1, 4), np.float32)})["z"] == [4.0]
 
 
 def test_work_runs_off_the_event_loop(engine) -> None:
