@@ -68,7 +68,7 @@ class Recommendation:
     reason: str
     ranking: tuple[Candidate, ...]
     scratch: Prediction | None
-    floor: float
+    floor: float | None
     excluded: tuple[tuple[str, str], ...]
 
 
@@ -91,7 +91,11 @@ def recommend(
     UsageError
         Too few showers to compare with.
     """
-    check_target(target)
+    try:
+        check_target(target)
+    except NothingFits as exc:  # an answer like any other, also as JSON
+        why = f"{exc.message}; {exc.hint}"
+        return Recommendation(target, len(target), "nothing-fits", why, (), None, None, ())
     _, rows = index.search(Query(task="shower-generation", limit=10_000))
     excluded: list[tuple[str, str]] = []
     probed: list[tuple[Row, list[float]]] = []
@@ -105,12 +109,9 @@ def recommend(
         except CatalogError as exc:  # one broken model must not hide the others
             excluded.append((row.ref, exc.message.splitlines()[0]))
     runs = evidence(log, target.digest, target.pdg, len(target))
-    ranking = _rank(probed, runs, log)
-    scratch = predict_scratch(runs)
-    verdict, reason = _verdict(ranking, scratch)
-    return Recommendation(
-        target, len(target), verdict, reason, ranking, scratch, floor, tuple(excluded)
-    )
+    ranking, scratch = _rank(probed, runs, log), predict_scratch(runs)
+    answer = _verdict(ranking, scratch)
+    return Recommendation(target, len(target), *answer, ranking, scratch, floor, tuple(excluded))
 
 
 def newest(rows: list[Row]) -> list[Row]:

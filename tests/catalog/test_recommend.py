@@ -12,7 +12,7 @@ from catalog.adapt.log import Adaptation, append_log, read_log
 from catalog.card import Training
 from catalog.compat import cannot_adapt, cannot_generate
 from catalog.domain import Domain, load_detector
-from catalog.errors import BadFile, NothingFits, UsageError
+from catalog.errors import BadFile, UsageError
 from catalog.index import Index, open_index
 from catalog.physics.validate import compare
 from catalog.publish import publish
@@ -189,8 +189,11 @@ def test_too_few_showers_or_layers_are_refused(place: Place, tmp_path: Path) -> 
         tuple(Layer(i * 50.0, i * 50 + 50.0, "cartesian", edges, edges) for i in range(3))
     )
     thick = replace(showers, mesh=coarse, energies=showers.energies[:, :3])
-    with pytest.raises(NothingFits, match="3 readout layers"):
-        place.ask(thick)
+    found = place.ask(thick)
+    assert found.verdict == "nothing-fits"
+    assert "3 readout layers" in found.reason
+    assert as_dict(found)["ranking"] == []
+    assert "nothing-fits" in human(found, "f.h5")
 
 
 def test_a_detector_without_a_stack_is_told_what_to_add(place: Place, tmp_path: Path) -> None:
