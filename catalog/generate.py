@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from catalog.card import Card
 from catalog.domain import TensorSpec
+from catalog.domain.geometry import CONDITIONS, GEOMETRY, Geometry, conditions, geometry_of
 from catalog.errors import BadFile, MissingExtra, UsageError
 
 _BATCH = 64
@@ -41,11 +42,13 @@ def make_inputs(
     pdg: int,
     seed: int,
     theta_rad: NDArray[np.float64] | None = None,
+    geometry: Geometry | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Noise and conditions for a generator, as its card describes them.
 
     Noise is drawn per input in card order from `numpy.random.default_rng(seed)`, so the same
-    seed gives the same showers anywhere. Without `theta_rad` the particles come along the axis.
+    seed gives the same showers anywhere. Without `theta_rad` the particles come along the axis;
+    without `geometry` a model that is conditioned on it is asked for its own detector.
     """
     rng = np.random.default_rng(seed)
     n = len(incident_gev)
@@ -57,7 +60,8 @@ def make_inputs(
             noise = rng.random(size) if spec.distribution == "uniform" else rng.normal(size=size)
             feed[spec.name] = noise.astype(spec.dtype)
         elif spec.role == "condition":
-            feed[spec.name] = _conditions(spec, incident_gev, pdg, theta)
+            where = geometry or _own_geometry(card, spec)
+            feed[spec.name] = _conditions(spec, incident_gev, theta, pdg, where)
         else:
             raise UsageError(f"{card.name}: input {spec.name!r} is {spec.role}, not a generator's")
     return feed
@@ -70,6 +74,7 @@ def generate(
     pdg: int,
     seed: int = 0,
     theta_rad: NDArray[np.float64] | None = None,
+    geometry: Geometry | None = None,
 ) -> NDArray[np.float32]:
     """Generate one shower per incident energy.
 
@@ -77,6 +82,8 @@ def generate(
     ----------
     incident_gev : (N,), GeV
     theta_rad : (N,), 0 along the axis of the mesh, which is also the default
+    geometry : of the detector to generate for, where the model is conditioned on it; default: its
+        own detector
 
     Returns
     -------
@@ -87,7 +94,7 @@ def generate(
     BadFile
         ONNX Runtime refuses the inputs, or the showers are not finite or not one per energy.
     """
-    feed = make_inputs(card, incident_gev, pdg, seed, theta_rad)
+    feed = make_inputs(card, incident_gev, pdg, seed, theta_rad, geometry)
     wanted = next((spec for spec in card.outputs if spec.role == "showers"), None)
     if wanted is None:
         raise UsageError(f"{card.name} generates no showers: its task is {card.task}")
@@ -124,18 +131,19 @@ def _run(
 def _conditions(
     spec: TensorSpec,
     incident_gev: NDArray[np.float64],
-    pdg: int,
     theta_rad: NDArray[np.float64],
+    pdg: int,
+    geometry: Geometry | None,
 ) -> NDArray[np.float32]:
-    known = {
-        "energy_gev": incident_gev,
-        "theta_rad": theta_rad,
-        "is_photon": np.full_like(incident_gev, float(pdg == 22)),
-    }
-    missing = [name for name in spec.components if name not in known]
-    if missing or not spec.components:
-        raise UsageError(
-            f"input {spec.name!r}: cannot fill {missing or 'a condition without components'}",
-            f"known components: {', '.join(known)}",
-        )
-    return np.stack([known[name] for name in spec.components], axis=1).astype(np.float32)
+    hint = f"known conditions: {', '.join(CONDITIONS)}"
+    if not spec.components:
+        raise UsageError(f"input {spec.name!r}: cannot fill a condition without components", hint)
+    try:
+        return conditions(spec.components, incident_gev, theta_rad, pdg, geometry)
+    except UsageError as exc:
+        raise UsageError(f"input {spec.name!r}: {exc.message}", exc.hint) from exc
+
+
+def _own_geometry(card: Card, spec: TensorSpec) -> Geometry | None:
+    """The geometry of the model's own detector, if this input asks for any."""
+    return geometry_of(card.domain.detector) if set(spec.components) & set(GEOMETRY) else None

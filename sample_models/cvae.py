@@ -14,7 +14,7 @@ in X0 and R_M, so that one set of weights means the same in every electromagneti
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,10 +220,15 @@ class CvaeFamily:
         return PHYSICS_SHAPE
 
     def train(
-        self, start: Checkpoint, data: TrainingData, plan: Plan, judge: Judge, progress: Progress
+        self,
+        sets: Sequence[TrainingData],
+        start: Checkpoint,
+        plan: Plan,
+        judge: Judge,
+        progress: Progress,
     ) -> Checkpoint:
-        """Train on showers of one detector; return the judged best of the averaged weights."""
-        return train_on([data], start, plan, judge, progress)
+        """Train on one or several detectors; return the judged best of the averaged weights."""
+        return train_on(sets, start, plan, judge, progress)
 
     def export(
         self, checkpoint: Checkpoint, path: Path
@@ -264,27 +269,29 @@ class CvaeFamily:
 
 
 def train_on(
-    sets: list[TrainingData], start: Checkpoint, plan: Plan, judge: Judge, progress: Progress
+    sets: Sequence[TrainingData], start: Checkpoint, plan: Plan, judge: Judge, progress: Progress
 ) -> Checkpoint:
     """Train on one or several detectors; judged (and exported) as the first of them."""
     config = {**start.config, "sampling_fraction": sets[0].sampling_fraction}
     with repeatable(plan.seed) as rng:
         model = Cvae(config)
         shares = torch.cat([_shares(data) for data in sets])
-        given = torch.cat([_conditions(config, data.incident_gev, data.pdg) for data in sets])
+        names = config["conditions"]
+        given = torch.cat([torch.tensor(data.conditions(names)) for data in sets])
         if plan.strategy != "scratch":
             load_weights(model, start.weights)
         scale = _own_scale(sets)
         _start_from_statistics(model, shares, scaled(given), scale, plan.strategy == "scratch")
         examples = (shares, scaled(given), scale)
-        best = _fit_weights(model, examples, sets[0], plan, rng, judge, progress)
+        asked = torch.tensor(sets[0].judge_conditions(names))
+        best = _fit_weights(model, examples, asked, plan, rng, judge, progress)
         return Checkpoint("cvae", config, weights_of(best))
 
 
 def _fit_weights(
     model: Cvae,
     examples: tuple[Tensor, Tensor, Tensor],
-    first: TrainingData,
+    asked: Tensor,
     plan: Plan,
     rng: torch.Generator,
     judge: Judge,
@@ -294,7 +301,6 @@ def _fit_weights(
     optimiser = torch.optim.Adam(model.parameters(), rate, betas=(0.9, 0.98))
     shares, c, scale = examples
     average = copy.deepcopy(model)
-    asked = _conditions({"conditions": [0] * c.shape[1]}, first.judge_gev, first.pdg)
     best, best_score = copy.deepcopy(average), judge(_sample(average, asked))
     every = max(1, plan.steps // _JUDGEMENTS)
     for step in range(plan.steps):
@@ -343,7 +349,7 @@ def _start_from_statistics(
         model.voxel.bias.add_(torch.cat([*shifts, torch.zeros(VOXELS)]))
 
 
-def _own_scale(sets: list[TrainingData]) -> Tensor:
+def _own_scale(sets: Sequence[TrainingData]) -> Tensor:
     """Mean and spread of the code in each shower's own detector, (N, 2, CODE)."""
     parts = []
     for data in sets:
@@ -356,12 +362,6 @@ def _own_scale(sets: list[TrainingData]) -> Tensor:
 def _shares(data: TrainingData) -> Tensor:
     visible = torch.tensor(data.incident_gev * data.sampling_fraction, dtype=torch.float32)
     return torch.tensor(data.showers) / visible[:, None, None, None]
-
-
-def _conditions(config: Mapping[str, Any], gev: Any, pdg: int) -> Tensor:
-    energy = torch.tensor(gev, dtype=torch.float32)[:, None]
-    photon = torch.full_like(energy, float(pdg == 22))
-    return torch.cat([energy, photon], 1)[:, : len(config["conditions"])]
 
 
 def _turn(x: Tensor, rng: torch.Generator) -> Tensor:

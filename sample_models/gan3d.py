@@ -12,7 +12,7 @@ and an energy sum that the generator draws first and then shares out.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +139,15 @@ class Gan3dFamily:
         return Shape("cartesian", tuple(config["depth_x0"]), side, side)
 
     def train(
-        self, start: Checkpoint, data: TrainingData, plan: Plan, judge: Judge, progress: Progress
+        self,
+        sets: Sequence[TrainingData],
+        start: Checkpoint,
+        plan: Plan,
+        judge: Judge,
+        progress: Progress,
     ) -> Checkpoint:
         """Train on showers of one detector; return the judged best of the averaged generators."""
+        (data,) = sets
         config = {**start.config, "sampling_fraction": data.sampling_fraction}
         with repeatable(plan.seed) as rng:
             model = Gan3d(config)

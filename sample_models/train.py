@@ -22,10 +22,9 @@ from catalog.adapt.family import (
     Checkpoint,
     Judge,
     Plan,
-    TrainingData,
     write_checkpoint,
 )  # fmt: skip
-from catalog.adapt.judge import make_judge
+from catalog.adapt.judge import make_judge, training_data
 from catalog.card import CARD_FILE, Card, Training, card_yaml
 from catalog.domain import Domain, Simulator, TensorSpec, load_detector
 from catalog.domain.domain import ShapeSpec
@@ -167,18 +166,10 @@ def _train(sample: Sample, sets: list[ShowerSet]) -> tuple[Checkpoint, Shape]:
     else:
         config = cvae.fresh_config(tuple(s.pdg for s in sets))
     shape = family.shape(config)
-    gev, judge = make_judge(first.part(cut), shape, showers=600)
-    data = [_data(first.part(0, cut), shape, gev), *(_data(s, shape, gev) for s in sets[1:])]
+    beam, judge = make_judge(first.part(cut), shape, showers=600)
+    data = [training_data(s, shape, beam) for s in (first.part(0, cut), *sets[1:])]
     start = Checkpoint(family.name, config, {})
-    if family is cvae.FAMILY:
-        return cvae.train_on(data, start, plan, _told(judge), _tell), shape
-    return family.train(start, data[0], plan, _told(judge), _tell), shape
-
-
-def _data(showers: ShowerSet, shape: Shape, judge_gev: Any) -> TrainingData:
-    return TrainingData(
-        showers.on(shape), showers.incident_gev, showers.pdg, showers.sampling_fraction(), judge_gev
-    )
+    return family.train(data, start, plan, _told(judge), _tell), shape
 
 
 def _told(judge: Judge) -> Judge:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,12 +18,11 @@ from catalog.adapt.family import (
     Family,
     Plan,
     Progress,
-    TrainingData,
     load_family,
     read_checkpoint,
     write_checkpoint,
 )
-from catalog.adapt.judge import make_judge
+from catalog.adapt.judge import make_judge, training_data
 from catalog.card import CARD_FILE, Card, Lineage, Training, card_yaml, read_card
 from catalog.compat import MIN_SHOWERS as JUDGED_AT_LEAST
 from catalog.compat import cannot_adapt, check_target
@@ -82,7 +81,7 @@ def adapt(
         raise UsageError(f"{out} exists and is not empty", "give another --out, or remove it")
     started = time.monotonic()
     checkpoint, family = _open(parent)
-    used = target.part(0, showers)
+    used = _with_fraction(target.part(0, showers))
     plan = Plan(strategy, steps, seed, min(_BATCH, showers), lr)
     trained = _train(family, checkpoint, used, plan, progress or _silent)
     with _beside(out) as folder:
@@ -153,16 +152,22 @@ def _open(parent: Pulled) -> tuple[Checkpoint, Family]:
     return checkpoint, load_family(checkpoint.family)
 
 
+def _with_fraction(used: ShowerSet) -> ShowerSet:
+    """One sampling fraction for training, judging and card: if none is known, these showers'."""
+    if used.detector.sampling_fraction is not None:
+        return used
+    stated = {"sampling_fraction": used.sampling_fraction()}
+    return replace(used, detector=used.detector.model_copy(update=stated))
+
+
 def _train(
     family: Family, start: Checkpoint, used: ShowerSet, plan: Plan, progress: Progress
 ) -> Checkpoint:
     shape = family.shape(start.config)
     cut = len(used) - max(5, round(_CHOOSE * len(used)))
-    gev, judge = make_judge(used.part(cut), shape, _JUDGED)
-    learn = used.part(0, cut)
-    fraction = used.sampling_fraction()
-    data = TrainingData(learn.on(shape), learn.incident_gev, used.pdg, fraction, gev)
-    return family.train(start, data, plan, judge, progress)
+    beam, judge = make_judge(used.part(cut), shape, _JUDGED)
+    data = training_data(used.part(0, cut), shape, beam)
+    return family.train([data], start, plan, judge, progress)
 
 
 def _write(
@@ -173,11 +178,8 @@ def _write(
     inputs, outputs = family.export(trained, folder / MODEL_FILE)
     shape = family.shape(trained.config)
     spec = ShapeSpec(kind=shape.kind, depth_x0=shape.depth_x0, a=shape.a, b_rm=shape.b_rm)
-    detector = used.detector
-    if detector.sampling_fraction is None:
-        detector = detector.model_copy(update={"sampling_fraction": used.sampling_fraction()})
     domain = Domain(
-        detector=detector,
+        detector=used.detector,
         particles=(used.pdg,),
         energy_gev=(float(used.incident_gev.min()), float(used.incident_gev.max())),
         theta_rad=(float(used.theta_rad.min()), float(used.theta_rad.max())),
@@ -185,8 +187,8 @@ def _write(
     )
     card = parent.card.model_copy(
         update={
-            "name": _child_name(parent.card.name, detector.name, plan.strategy),
-            "summary": _summary(parent, detector.name, len(used), plan.strategy),
+            "name": _child_name(parent.card.name, used.detector.name, plan.strategy),
+            "summary": _summary(parent, used.detector.name, len(used), plan.strategy),
             "domain": domain,
             "inputs": tuple(inputs),
             "outputs": tuple(outputs),

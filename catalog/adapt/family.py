@@ -7,7 +7,7 @@ model: it rebuilds it from a name, a JSON configuration and arrays.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import TensorSpec
+from catalog.domain.geometry import Geometry, conditions
 from catalog.errors import BadFile, cannot_write
 from catalog.plugins import load_plugin
 from catalog.showers import Shape
@@ -39,17 +40,32 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Showers to learn from and conditions to be judged at.
+    """Showers of one detector to learn from, and conditions to be judged at.
 
     showers : (N, *shape.size) float32, GeV visible
-    incident_gev : (N,) GeV;  judge_gev : (M,) GeV
+    incident_gev, theta_rad : (N,);  judge_gev, judge_theta_rad : (M,)
     """
 
     showers: NDArray[np.float32]
     incident_gev: NDArray[np.float64]
+    theta_rad: NDArray[np.float64]
     pdg: int
-    sampling_fraction: float
+    geometry: Geometry
     judge_gev: NDArray[np.float64]
+    judge_theta_rad: NDArray[np.float64]
+
+    @property
+    def sampling_fraction(self) -> float:
+        """Visible over deposited energy."""
+        return self.geometry.sampling_fraction
+
+    def conditions(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """Conditions of the showers by name (see `catalog.domain.geometry`): (N, len(names))."""
+        return conditions(names, self.incident_gev, self.theta_rad, self.pdg, self.geometry)
+
+    def judge_conditions(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """Conditions that the judge asks for, by name: (M, len(names))."""
+        return conditions(names, self.judge_gev, self.judge_theta_rad, self.pdg, self.geometry)
 
 
 @dataclass(frozen=True)
@@ -73,9 +89,17 @@ class Family(Protocol):
         ...
 
     def train(
-        self, start: Checkpoint, data: TrainingData, plan: Plan, judge: Judge, progress: Progress
+        self,
+        sets: Sequence[TrainingData],
+        start: Checkpoint,
+        plan: Plan,
+        judge: Judge,
+        progress: Progress,
     ) -> Checkpoint:
-        """Train and return the step that `judge` likes best. Same inputs, same result."""
+        """Train on one or several detectors; return the step that `judge` likes best.
+
+        It is judged, and exported, as a model of the first of them. Same inputs, same result.
+        """
         ...
 
     def export(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from catalog.card import Physics
+from catalog.card import Card, Physics
 from catalog.compat import MIN_SHOWERS
+from catalog.domain.geometry import geometry_of
 from catalog.errors import UsageError
 from catalog.generate import generate, open_session
 from catalog.physics.distances import (
@@ -157,7 +158,8 @@ def sample_model(
 
     Without `theta_rad` the angles of the target are repeated as often as its energies were.
     A model of another detector is asked on its own mesh, in X0 and R_M; its visible energy is
-    compared as a share of full response, so the two known sampling fractions are exchanged.
+    compared as a share of full response, so the two known sampling fractions are exchanged. One
+    that is conditioned on geometry is asked for the target's, and gives its visible energy.
     """
     shape = pulled.card.domain.shape
     if pulled.card.task != "shower-generation" or shape is None:
@@ -167,13 +169,19 @@ def sample_model(
         )
     session = open_session(pulled.folder / MODEL_FILE)
     theta = np.resize(target.theta_rad, len(incident_gev)) if theta_rad is None else theta_rad
-    showers = generate(session, pulled.card, incident_gev, target.pdg, seed, theta)
-    own = pulled.card.domain.detector
-    fraction = own.sampling_fraction or target.sampling_fraction()
     x0, rm = target.scale()
+    expected = target.sampling_fraction()
+    where = geometry_of(target.detector, expected)
+    showers = generate(session, pulled.card, incident_gev, target.pdg, seed, theta, where)
+    if not _told_fraction(pulled.card):
+        expected = pulled.card.domain.detector.sampling_fraction or expected
     flat = showers.reshape(len(showers), -1)
     moved = rebin(flat, shape.shape().mesh(x0, rm), PHYSICS_SHAPE.mesh(x0, rm))
-    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, fraction)
+    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected)
+
+
+def _told_fraction(card: Card) -> bool:
+    return any("sampling_fraction" in spec.components for spec in card.inputs)
 
 
 def measure(sample: Observables, reference: Observables) -> dict[str, float]:

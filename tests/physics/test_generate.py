@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from catalog.domain import TensorSpec
+from catalog.domain import TensorSpec, load_detector
+from catalog.domain.geometry import geometry_of
 from catalog.errors import BadFile, UsageError
 from catalog.generate import generate, make_inputs, open_session
 from tests.toys import GRID, generator_card, generator_onnx
@@ -53,3 +54,23 @@ def test_a_model_that_generates_nothing_is_told_what_its_task_is() -> None:
     card = generator_card("m", task="energy-regression", outputs=(energy,))
     with pytest.raises(UsageError, match="its task is energy-regression"):
         generate(object(), card, GEV, 22)
+
+
+def test_a_model_that_is_told_the_geometry_is_asked_for_the_given_one_or_its_own() -> None:
+    spec = TensorSpec(
+        name="c", dtype="float32", shape=(-1, 3), role="condition",
+        components=("energy_gev", "sampling_fraction", "layers"),
+    )  # fmt: skip
+    card = generator_card("m", inputs=(spec,))
+    own = make_inputs(card, GEV, 22, 0)["c"]
+    other = make_inputs(card, GEV, 22, 0, geometry=geometry_of(load_detector("par04-siw")))["c"]
+    np.testing.assert_allclose(own[0], [2, 0.02688, 40], rtol=1e-6)
+    np.testing.assert_allclose(other[0], [2, 0.03189, 45], rtol=1e-6)
+
+
+def test_an_input_that_cannot_be_filled_is_named() -> None:
+    spec = TensorSpec(
+        name="c", dtype="float32", shape=(-1, 1), role="condition", components=("colour",)
+    )
+    with pytest.raises(UsageError, match="input 'c': unknown condition colour"):
+        make_inputs(generator_card("m", inputs=(spec,)), GEV, 22, 0)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from catalog.domain.geometry import geometry_of
 from catalog.errors import UsageError
 from catalog.physics import validate
 from catalog.physics.present import as_dict, human
@@ -78,13 +79,14 @@ def test_both_halves_of_the_target_share_one_fraction(showers: ShowerSet, model:
     assert high / low == pytest.approx(2, rel=0.1)
 
 
-def test_a_model_gets_the_angles_of_the_target(
+def test_a_model_gets_the_angles_and_the_geometry_of_the_target(
     showers: ShowerSet, model: Pulled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def generate_spy(_session, _card, gev, _pdg, _seed, theta):
+    def generate_spy(_session, _card, gev, _pdg, _seed, theta, where):
         asked.append(theta)
+        assert where == geometry_of(showers.detector)
         return np.ones((len(gev), 25, 8, 5), np.float32)
 
     monkeypatch.setattr(validate, "generate", generate_spy)
@@ -95,6 +97,27 @@ def test_a_model_gets_the_angles_of_the_target(
     sample_model(model, tilted, tilted.incident_gev, theta_rad=angles + 1)
     for found, wanted in zip(asked, (angles[:150], np.tile(angles, 2), angles + 1), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_model_told_the_sampling_fraction_answers_in_visible_energy_of_the_target(
+    showers: ShowerSet, model: Pulled
+) -> None:
+    """Its showers are for the target already; those of any other are moved by the two fractions."""
+    told = tuple(
+        spec.model_copy(update={"components": ("sampling_fraction",)})
+        if spec.role == "condition"
+        else spec
+        for spec in model.card.inputs
+    )
+    other = model.card.domain.detector.model_copy(update={"sampling_fraction": 0.5})
+    domain = model.card.domain.model_copy(update={"detector": other})
+    moved = replace(model, card=model.card.model_copy(update={"domain": domain}))
+    aware = replace(model, card=model.card.model_copy(update={"domain": domain, "inputs": told}))
+    blind, knowing = (
+        sample_model(m, showers, np.full(len(showers), 0.02688)).values[:, 0].mean()
+        for m in (moved, aware)
+    )
+    assert knowing == pytest.approx(blind * 0.5 / 0.02688, rel=1e-3)
 
 
 def test_what_is_no_generator_is_told_what_its_task_is(showers: ShowerSet, model: Pulled) -> None:

@@ -12,10 +12,12 @@ torch = pytest.importorskip("torch")
 ort = pytest.importorskip("onnxruntime")
 
 from catalog.adapt.family import Checkpoint, Plan, TrainingData, load_family  # noqa: E402
+from catalog.domain.geometry import Geometry  # noqa: E402
 from catalog.errors import BadFile  # noqa: E402
 from sample_models import cvae, gan3d  # noqa: E402
 from sample_models.tools import load_weights  # noqa: E402
 
+GEOMETRY = Geometry(0.03, layers=25, layer_x0=1.0, cell_rm=0.23, critical_mev=8.8)
 CONFIGS: dict[str, dict[str, Any]] = {
     "cvae": cvae.fresh_config((11,)),
     "3dgan": gan3d.native_config(8.92, 21.6, 9.2, 5.0) | {"channels": 8},
@@ -29,7 +31,10 @@ def toy(name: str, n: int = 12) -> TrainingData:
     gev = rng.uniform(1, 100, n)
     raw = rng.exponential(1, (n, *size)) * np.exp(-np.arange(size[0]) / 5)[None, :, None, None]
     showers = raw / raw.sum((1, 2, 3), keepdims=True) * gev[:, None, None, None] * 0.03
-    return TrainingData(showers.astype(np.float32), gev, 11, 0.03, np.array([5.0, 50.0]))
+    return TrainingData(
+        showers.astype(np.float32), gev, np.zeros(n), 11, GEOMETRY,
+        judge_gev=np.array([5.0, 50.0]), judge_theta_rad=np.zeros(2),
+    )  # fmt: skip
 
 
 def nothing(*_: int) -> None:
@@ -40,7 +45,7 @@ def train(name: str, steps: int = 2, **plan: Any) -> Checkpoint:
     start = Checkpoint(name, CONFIGS[name], {})
     judge = lambda showers: -float(np.abs(showers).sum())  # noqa: E731  some judge
     made = Plan(**({"strategy": "scratch", "steps": steps, "seed": 3, "batch": 4} | plan))
-    return load_family(name).train(start, toy(name), made, judge, nothing)
+    return load_family(name).train([toy(name)], start, made, judge, nothing)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -112,12 +117,12 @@ def test_the_best_judged_step_is_returned(name: str) -> None:
     scores = iter([3.0, 1.0, 2.0, 4.0])
     start = Checkpoint(name, CONFIGS[name], {})
     best_of = load_family(name).train(
-        start, toy(name), Plan("scratch", 3, 3, 4), lambda _: next(scores), nothing
+        [toy(name)], start, Plan("scratch", 3, 3, 4), lambda _: next(scores), nothing
     )
     steps_done = []
     scores = iter([3.0, 1.0, 2.0, 4.0])
     other = load_family(name).train(
-        start, toy(name), Plan("scratch", 3, 3, 4), lambda _: -next(scores),
+        [toy(name)], start, Plan("scratch", 3, 3, 4), lambda _: -next(scores),
         lambda done, _: steps_done.append(done),
     )  # fmt: skip
     assert steps_done == [1, 2, 3]
