@@ -93,14 +93,29 @@ class Lineage(Frozen):
     recipe: str
 
 
+class GateResult(Frozen):
+    """What one physics requirement found: |value| beside its limit."""
+
+    name: str = Field(min_length=1, max_length=100)
+    value: float
+    limit: float
+    passed: bool
+
+
 class Physics(Frozen):
-    """Results of `catalog validate`, with the floor two sets of full simulation reach."""
+    """Results of `catalog validate`, with the floor two sets of full simulation reach.
+
+    detector : whose full simulation it was; the name in the card's own domain if it is the same
+    gates : empty in cards written before gates were kept
+    """
 
     dataset: str
     n: PositiveInt
     metrics: dict[str, float]
     floor: dict[str, float]
     passed: bool
+    detector: str = Field(default="", max_length=100)
+    gates: tuple[GateResult, ...] = Field(default=(), max_length=1000)
 
 
 class Tolerance(Frozen):

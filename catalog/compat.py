@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from catalog.card import Card
+from catalog.domain import Detector
 from catalog.errors import NothingFits, UsageError
 from catalog.showers import ShowerSet
 
 MIN_SHOWERS = 40  # fewer say nothing about a distribution
 _MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
-_ANGLE = 0.05  # rad; closer than this is the same angle
+ANGLE = 0.05  # rad; closer than this is the same angle
 _ELECTROMAGNETIC = {11, -11, 22}
 _MUONS = {13, -13}
+_SAME = 0.02  # relative; two descriptions of one calorimeter agree to this in X0 and R_M
 
 
 def particle_class(pdg: int) -> str:
@@ -18,6 +22,16 @@ def particle_class(pdg: int) -> str:
     if pdg in _ELECTROMAGNETIC:
         return "electromagnetic"
     return "muon" if pdg in _MUONS else "hadron"
+
+
+def same_calorimeter(one: Detector, other: Detector) -> bool:
+    """Whether two descriptions are of one calorimeter: by name, else by materials, X0 and R_M."""
+    if one.name == other.name:
+        return True
+    scales = [(one.x0_mm, other.x0_mm), (one.rm_mm, other.rm_mm)]
+    return set(one.materials) == set(other.materials) and all(
+        a is not None and b is not None and math.isclose(a, b, rel_tol=_SAME) for a, b in scales
+    )
 
 
 def check_target(target: ShowerSet) -> None:
@@ -54,7 +68,7 @@ def cannot_generate(card: Card, target: ShowerSet) -> str | None:
         return f"covers {domain.energy_gev[0]:g}..{domain.energy_gev[1]:g} GeV only"
     covered = domain.theta_rad or (0.0, 0.0)
     theta = (float(target.theta_rad.min()), float(target.theta_rad.max()))
-    if theta[0] < covered[0] - _ANGLE or theta[1] > covered[1] + _ANGLE:
+    if theta[0] < covered[0] - ANGLE or theta[1] > covered[1] + ANGLE:
         return (
             f"made for showers at {covered[0]:.2g}..{covered[1]:.2g} rad, "
             f"these are at {theta[0]:.2g}..{theta[1]:.2g}"

@@ -21,6 +21,7 @@ from catalog.testvectors import (
     check_sizes,
     check_test_vectors,
 )
+from catalog.validation_file import check_validation
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def check_folder(folder: Path) -> Checked:
     if not (folder / MODEL_FILE).is_file():
         problems.append(f"{MODEL_FILE} is missing")
     elif card is not None and MODEL_FILE in graphs:
-        problems += _check_card(card, graphs[MODEL_FILE])
+        problems += _check_card(card, graphs[MODEL_FILE]) + check_validation(folder, card)
     if card is not None and not problems:
         problems += _check_vectors(folder, card)
     if card is None or problems:

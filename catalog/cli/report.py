@@ -11,7 +11,7 @@ from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
 from catalog.index import open_index
 from catalog.pull import find
 from catalog.report.build import Asked, build_report
-from catalog.report.html import write_report
+from catalog.report.folder import write_report
 from catalog.settings import load_settings
 
 

@@ -6,44 +6,51 @@ from pathlib import Path
 
 import typer
 
-from catalog.card import write_card
 from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, SKIP, load_target
-from catalog.compat import cannot_generate, check_target
-from catalog.errors import UsageError
-from catalog.physics.present import as_dict, human
-from catalog.physics.validate import compare
-from catalog.pull import find
-from catalog.seen import refuse_seen
+from catalog.domain import load_detector
+from catalog.index.query import parse_particle
+from catalog.physics.present import human
+from catalog.validate import check_recordable, find_subject, record, validate
 
 
 def run(
-    model: str = typer.Argument(
-        help="name, name@3, name@sha256:..., or a version folder (with a /)."
+    subject: str = typer.Argument(
+        metavar="MODEL|FILE",
+        help="A reference, a version folder (with a /), or a shower file (.h5, .hdf5, .root).",
     ),
     data: Path = DATA,
+    to: Path = typer.Option(None, "--out", help="Write validation.json, plots and a page here."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier --out folder."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,
     skip: int = SKIP,
-    showers: int = typer.Option(None, min=1, help="Use at most this many showers."),
+    showers: int = typer.Option(None, min=1, help="Use at most this many showers of the data."),
     seed: int = typer.Option(0, help="Seed of the generated showers."),
-    record: bool = typer.Option(False, "--record", help="Write the result into the folder's card."),
+    keep: bool = typer.Option(
+        False, "--record", help="Write the result into the version folder: card, validation.json."
+    ),
     as_json: bool = out.JSON,
 ) -> None:
-    """Compare a generator with full simulation it has not seen; exit 1 if a gate fails."""
-    found = find(model)
-    if record and found.version:
-        raise UsageError("--record needs a folder: a published version never changes")
-    target = load_target(data, detector, particle, showers, skip)
-    check_target(target)
-    if why := cannot_generate(found.card, target):
-        raise UsageError(f"{found.ref} cannot be validated on {data.name}: {why}")
-    refuse_seen({found.ref: found}, target, skip, "--skip")
-    result = compare({found.ref: found}, target, seed)
-    if record:
-        card = found.card.model_copy(update={"physics": (result.record(found.ref),)})
-        write_card(found.folder, card)
-        out.say(f"recorded in {found.folder / 'card.yaml'}")
-    out.emit(as_dict(result, found.ref), as_json, lambda: human(result, found.ref))
-    if not result.record(found.ref).passed:
+    """Compare a model, or other showers, with full simulation; exit 1 if a gate fails."""
+    found = find_subject(
+        subject,
+        load_detector(detector) if detector else None,
+        parse_particle(particle) if particle else None,
+    )
+    if keep:
+        check_recordable(found)
+    if to:
+        from catalog.report.folder import check_free, write_folder
+        from catalog.report.validation import files_of
+
+        check_free(to, force)  # before minutes of work
+    done = validate(found, load_target(data, detector, particle, showers, skip), seed, skip)
+    if to:
+        write_folder(to, files_of(done), force)
+        out.say(f"wrote {to / 'index.html'}")
+    if keep:
+        out.say(f"recorded in {record(done)} and card.yaml")
+    out.emit(done.document(), as_json, lambda: human(done.result, done.ref, done.matched))
+    if not done.passed:
         raise typer.Exit(1)

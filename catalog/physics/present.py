@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from catalog.physics.validate import Comparison
@@ -20,16 +21,13 @@ def as_dict(result: Comparison, ref: str) -> dict[str, Any]:
         "ref": ref, "n": result.n, "dataset": result.dataset,
         "metrics": result.metrics[ref], "errors": result.errors[ref],
         "floor": result.floor, "floor_errors": result.floor_errors,
-        "gates": [
-            {"name": g.name, "passed": g.passed, "value": g.value, "limit": g.limit}
-            for g in gates
-        ],
+        "gates": [{**asdict(gate), "passed": gate.passed} for gate in gates],
         "passed": all(gate.passed for gate in gates),
     }  # fmt: skip
 
 
-def human(result: Comparison, ref: str) -> str:
-    """Metrics beside their floor, then the gates."""
+def human(result: Comparison, ref: str, matched: str = "") -> str:
+    """How the showers were matched, metrics beside their floor, the gates, the verdict."""
     checks = [
         (g.name, f"{g.value:+.3g}", f"{g.limit:g}", "passed" if g.passed else "FAILED")
         for g in result.gates(ref)
@@ -37,7 +35,17 @@ def human(result: Comparison, ref: str) -> str:
     title = f"{ref} on {result.dataset}: {result.n} showers against {result.n}"
     gates = table(("GATE", "VALUE", "LIMIT", ""), checks)
     note = "" if result.fraction_known else f"\n\n{_NO_FRACTION}"
-    return f"{title}\n\n{metrics_table(result)}\n\n{gates}{note}"
+    head = f"{title}\n{matched}" if matched else title
+    return f"{head}\n\n{metrics_table(result)}\n\n{gates}\n\n{verdict(result, ref)}{note}"
+
+
+def verdict(result: Comparison, ref: str) -> str:
+    """One sentence: passed, or which gates failed."""
+    gates = result.gates(ref)
+    failed = [gate.name for gate in gates if not gate.passed]
+    if not failed:
+        return f"passed all {len(gates)} gates"
+    return f"FAILED {len(failed)} of {len(gates)} gates: {', '.join(failed)}"
 
 
 def metrics_table(result: Comparison) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from catalog.adapt.compare import AFTER, compare
 from catalog.adapt.log import Adaptation, read_log
 from catalog.errors import UsageError
 from catalog.index import Index
-from catalog.physics.distances import w1_per_observable
-from catalog.physics.validate import REFERENCE, Comparison
+from catalog.physics.validate import Comparison
 from catalog.pull import Pulled, pull, read_folder
-from catalog.report.charts import recommendation_chart, w1_chart
+from catalog.report.charts import recommendation_chart
 from catalog.report.html import Report
-from catalog.report.plots import profile_plots
-from catalog.report.rows import CostRow, Estimate, GateRow, Ranked
+from catalog.report.rows import CostRow, Estimate, Ranked
+from catalog.report.validation import comparison_plots, physics_of
 from catalog.scoring.predict import Prediction
 from catalog.scoring.recommend import Recommendation, recommend
 from catalog.settings import Settings
@@ -74,18 +72,9 @@ def build_report(
 
 def plots(found: Comparison, ranking: Recommendation) -> dict[str, str]:
     """All plots of the report: {title: SVG}."""
-    reference = found.observables[REFERENCE]
-
-    def w1(values: Any) -> dict[str, float]:
-        distances = w1_per_observable(values, reference.values)
-        return dict(zip(reference.names, map(float, distances), strict=True))
-
-    each = {label: w1(found.observables[label].values) for label in found.metrics}
-    return {
-        **profile_plots(found.observables),
-        "Distance per observable": w1_chart(each, w1(found.floor_observables.values)),
-        "Recommendation": recommendation_chart(ranked(ranking), _estimate(ranking.scratch)),
-    }
+    chart = recommendation_chart(ranked(ranking), _estimate(ranking.scratch))
+    every = {**comparison_plots(found), "Recommendation": chart}
+    return {title: plot.svg for title, plot in every.items()}
 
 
 def ranked(found: Recommendation) -> list[Ranked]:
@@ -126,16 +115,11 @@ def _text(asked: Asked, found: Comparison, parent: Pulled) -> Report:
     """The part of a report that needs no computing."""
     showers, lineage = asked.showers, asked.child.card.lineage
     energies = showers.incident_gev
-    gates: list[GateRow] = [
-        {"name": g.name, "value": g.value, "limit": g.limit, "passed": g.passed}
-        for g in found.gates(AFTER)
-    ]
-    metrics: Mapping[str, Mapping[str, float]] = {**found.metrics, "floor": found.floor}
-    return Report(
+    return replace(
+        physics_of(found, AFTER),
         title=f"{parent.name} adapted to {showers.detector.name}",
         subtitle=(asked.child.card.summary,),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
-        n=found.n,
         seed=asked.seed,
         adapt_showers=asked.used,
         target={
@@ -144,8 +128,6 @@ def _text(asked: Asked, found: Comparison, parent: Pulled) -> Report:
             "particle": f"PDG {showers.pdg}",
             "energies": f"{energies.min():.3g} to {energies.max():.3g} GeV",
         },
-        metrics=metrics,
-        gates=gates,
         lineage=[
             {
                 "parent": lineage.parent_ref if lineage else "",

@@ -1,7 +1,11 @@
-"""One look for all plots, and SVG text out of matplotlib.
+"""One look for all plots, and SVG and PNG out of matplotlib.
 
 matplotlib is the extra 'plot' and is imported on first use. The user's matplotlibrc is set aside
 and all ids are salted with a constant, so the same input gives the same bytes.
+
+The look follows mplhep's: ticks inwards on all sides, minor ticks, axis labels at the ends, a bold
+label over the top left corner, legends without a frame. mplhep itself would be 9 MB of fonts for
+this one dictionary, and needs a matplotlib newer than most laboratories have.
 """
 
 from __future__ import annotations
@@ -30,12 +34,30 @@ _STYLE: dict[str, object] = {
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "xtick.major.size": 6,
+    "ytick.major.size": 6,
+    "xtick.minor.size": 3,
+    "ytick.minor.size": 3,
+    "xaxis.labellocation": "right",
+    "yaxis.labellocation": "top",
     "axes.linewidth": 0.9,
     "lines.linewidth": 1.5,
     "figure.facecolor": "white",
     "svg.fonttype": "path",
     "svg.hashsalt": "hep-model-catalog",
 }
+
+
+_DPI = 200  # of a PNG: 1000 pixels wide
+
+
+class Plot(NamedTuple):
+    """One drawing, for a page and for a talk."""
+
+    svg: str
+    png: bytes
 
 
 class Look(NamedTuple):
@@ -96,15 +118,26 @@ def drawing(height: float) -> Iterator[Any]:
         yield Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def render(figure: Any) -> str:
-    """The figure as an `<svg>` element, without date, author or doctype."""
+def render(figure: Any) -> Plot:
+    """The figure as an `<svg>` element and as PNG, without date, author or doctype."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    sink = io.StringIO()
+    vector, raster = io.StringIO(), io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    FigureCanvasSVG(figure).print_svg(sink, metadata=nothing)
-    text = sink.getvalue()
-    return text[text.index("<svg") :]
+    FigureCanvasSVG(figure).print_svg(vector, metadata=nothing)
+    figure.set_layout_engine("none")  # it is laid out, and doing it again takes as long
+    figure.set_dpi(_DPI)
+    FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})
+    text = vector.getvalue()
+    return Plot(text[text.index("<svg") :], raster.getvalue())
+
+
+def head(axes: Any, reference: str, about: str) -> None:
+    """What the plot is of, over its corners: the reference in bold, the data beside it."""
+    for text, side, weight in ((reference, "left", "bold"), (about, "right", "normal")):
+        title = axes.set_title(plain(text, 34) if text else "", loc=side, weight=weight, size=10)
+        title.set_parse_math(False)  # a file's name is never mathematics
 
 
 def label_few_decades(axes: Any) -> None:

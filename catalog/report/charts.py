@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-from catalog.report.canvas import drawing, label_few_decades, legend, look, plain, render
+from catalog.report.canvas import Plot, drawing, label_few_decades, legend, look, plain, render
 from catalog.report.rows import Estimate, Ranked
 
 _ROW = 0.21  # inches per observable
@@ -18,7 +18,7 @@ _LEAST = 1e-4  # distances below are drawn here: zero has no place on a log axis
 _ZERO_SHOT, _ADAPTED, _SCRATCH = "#0072B2", "#D55E00", "#555555"
 
 
-def w1_chart(w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float]) -> str:
+def w1_chart(w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float]) -> Plot:
     """Wasserstein-1 distance of every observable to full simulation, one marker per set.
 
     Parameters
@@ -47,7 +47,7 @@ def w1_chart(w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float]) 
 
 def recommendation_chart(
     ranking: Sequence[Ranked], scratch: Estimate | None = None, metric: str = "w1_geomean"
-) -> str:
+) -> Plot:
     """Zero-shot and predicted distance per model, best on top, against training from scratch.
 
     Unknown values are left out; a model with none says so. At most 20 models are drawn.

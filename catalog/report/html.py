@@ -8,14 +8,10 @@ image can run nothing and load nothing, even one that was tampered with.
 from __future__ import annotations
 
 import base64
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 
-from catalog.errors import CatalogError
 from catalog.report.markup import (
     UNKNOWN,
     Markup,
@@ -65,6 +61,7 @@ class Report:
     ranking : best model first; `scratch` is the same prediction for training from scratch
     excluded : {model: reason}
     metrics : {label: {metric: value}}; the label "floor" is full simulation against itself
+    errors : the same, one standard deviation
     commands : plain command lines that repeat the whole
     plots : {title: SVG}
     """
@@ -83,40 +80,12 @@ class Report:
     scratch: Estimate | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     gates: Sequence[GateRow] = ()
     lineage: Sequence[Lineage] = ()
     costs: Sequence[CostRow] = ()
     commands: Sequence[str] = ()
     plots: Mapping[str, str] = field(default_factory=dict)
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Write the report in one step: readers see the old file or the whole new one.
-
-    Raises
-    ------
-    CatalogError
-        The file cannot be written (no folder, no permission, disk full).
-    """
-    content = render_report(report).encode()
-    temp = path.parent / f".report-{secrets.token_hex(8)}.part"
-    try:
-        try:
-            # os.open and not mkstemp: the report gets the permissions of any new file
-            handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with os.fdopen(handle, "wb") as sink:
-                sink.write(content)
-                sink.flush()
-                os.fsync(sink.fileno())
-            temp.replace(path)
-        finally:
-            temp.unlink(missing_ok=True)
-    except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        raise CatalogError(
-            f"{path}: the report cannot be written ({reason})",
-            "choose another place, with room and write permission",
-        ) from exc
 
 
 def render_report(report: Report) -> str:
@@ -215,7 +184,10 @@ def _physics(report: Report) -> Markup:
         keys = list(dict.fromkeys(key for row in report.metrics.values() for key in row))
         headers = ["showers", *(_METRICS.get(key, (key, ""))[0] for key in keys)]
         rows = [
-            (label, *(row.get(key, float("nan")) for key in keys))
+            (
+                label,
+                *(_measured(row.get(key), report.errors.get(label, {}).get(key)) for key in keys),
+            )
             for label, row in report.metrics.items()
         ]
         parts += [table(headers, rows, marked=FLOOR), _glossary(keys, FLOOR in report.metrics)]
@@ -223,6 +195,13 @@ def _physics(report: Report) -> Markup:
         headers = ["gate", "value", "limit on |value|", "result"]
         parts += [tag("h3", "Gates"), table(headers, map(_gate, report.gates))]
     return join(parts)
+
+
+def _measured(value: float | None, error: float | None) -> Markup:
+    """A number with as many digits as its error earns."""
+    if value is None or error is None:
+        return tag("span", number(value), class_="number")
+    return tag("span", f"{number(value)} ± {number(error, 2)}", class_="number")
 
 
 def _glossary(keys: Sequence[str], with_floor: bool) -> Markup:
@@ -235,7 +214,7 @@ def _glossary(keys: Sequence[str], with_floor: bool) -> Markup:
 def _gate(row: GateRow) -> tuple[object, ...]:
     word = "passed" if row["passed"] else "failed"
     result = tag("span", f"{'✓' if row['passed'] else '✗'} {word}", class_=word)
-    return (row["name"], number(float(row["value"]), 2), f"{row['limit']:g}", result)
+    return (row["name"], number(float(row["value"])), f"{row['limit']:g}", result)
 
 
 def _plots(report: Report) -> Markup:
@@ -248,9 +227,10 @@ def _plots(report: Report) -> Markup:
         image = Markup(f'<img alt="{text(title)}" src="{source}">')
         figures.append(tag("figure", tag("figcaption", title), image))
     about = (
-        f"The reference is {report.compared}. Grey bands and error bars are its and the models' "
-        "statistical uncertainties (one standard error). Triangles at the border of a ratio mark "
-        "points outside the panel."
+        f"The reference is {report.compared}; ratios are to it. Grey bands and error bars are its "
+        "and the others' statistical uncertainties (one standard error); the blue band is the "
+        "floor, other full simulation of the same number of showers. Triangles at the border of a "
+        "ratio mark points outside the panel."
     )
     return join(
         [tag("h2", "Plots"), tag("p", about, class_="note"), tag("div", *figures, class_="plots")]

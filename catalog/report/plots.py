@@ -1,7 +1,7 @@
-"""Plots of showers against full simulation, as SVG text.
+"""Plots of showers against full simulation.
 
-Every function takes an ordered mapping {label: Observables} whose first entry is the reference
-(full simulation). All sets share the reference's bins; error bars and bands are statistical.
+Every function takes a Scene and gives a Plot. All sets share the reference's bins; error bars and
+bands are statistical.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from catalog.report import curves
 from catalog.report.canvas import (
     REFERENCE,
     Look,
+    Plot,
     drawing,
+    head,
     label_few_decades,
     legend,
     look,
@@ -26,10 +28,38 @@ from catalog.report.canvas import (
 )
 from catalog.report.curves import Curve
 
-Sets = Mapping[str, Observables]
+FLOOR = "floor (other full simulation)"
 _HEIGHT = 4.3  # inches
+_FLOOR_COLOUR = "#9ECAE9"
 _RATIO_RANGES = (0.05, 0.1, 0.2, 0.5, 1.0)
 _ROOM = 1.2  # the ratio panel reaches past its outer ticks, whose labels then hit no other
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn.
+
+    sets : {label: Observables}; the first is the reference (full simulation)
+    floor : other full simulation at the same n, a band in the ratio panels
+    about : the data, in a few words
+    """
+
+    sets: Mapping[str, Observables]
+    floor: Observables | None = None
+    about: str = ""
+
+    @property
+    def reference(self) -> Observables:
+        """Full simulation.
+
+        Raises
+        ------
+        UsageError
+            There is nothing to draw.
+        """
+        if not self.sets:
+            raise UsageError("nothing to draw: give the full simulation as the first set")
+        return next(iter(self.sets.values()))
 
 
 @dataclass(frozen=True)
@@ -42,79 +72,75 @@ class _Axes:
     log_y: bool = False
 
 
-def profile_plots(sets: Sets) -> dict[str, str]:
-    """All plots of showers against full simulation: {title: SVG}."""
+def profile_plots(scene: Scene) -> dict[str, Plot]:
+    """All plots of showers against full simulation, by title."""
     return {
-        "Longitudinal profile": longitudinal_profile(sets),
-        "Radial profile": radial_profile(sets),
-        "Energy response": energy_response(sets),
-        "Energy resolution": energy_resolution(sets),
-        "Cell-energy spectrum": cell_spectrum(sets),
+        "Longitudinal profile": longitudinal_profile(scene),
+        "Radial profile": radial_profile(scene),
+        "Energy response": energy_response(scene),
+        "Energy resolution": energy_resolution(scene),
+        "Cell-energy spectrum": cell_spectrum(scene),
     }
 
 
-def longitudinal_profile(sets: Sets) -> str:
+def longitudinal_profile(scene: Scene) -> Plot:
     """Mean share of the incident energy per X0 against depth in X0."""
     axes = _Axes(r"Depth [$X_0$]", r"Mean share of $E_\mathrm{inc}$ per depth [$1/X_0$]")
-    return _compare(_curves(sets, curves.longitudinal), axes)
+    return _compare(scene, curves.longitudinal, axes)
 
 
-def radial_profile(sets: Sets) -> str:
+def radial_profile(scene: Scene) -> Plot:
     """Mean energy density per ring, share of the incident energy per R_M^2, against r in R_M."""
     axes = _Axes(
         r"Distance to the shower axis, $r$ [$R_\mathrm{M}$]",
         r"Mean share of $E_\mathrm{inc}$ per area [$1/R_\mathrm{M}^2$]",
         log_y=True,
     )
-    return _compare(_curves(sets, curves.radial), axes)
+    return _compare(scene, curves.radial, axes)
 
 
-def energy_response(sets: Sets) -> str:
+def energy_response(scene: Scene) -> Plot:
     """Mean visible energy over (sampling fraction x incident energy) against energy in GeV."""
-    edges = curves.energy_edges(sets.values())
+    edges = curves.energy_edges(scene.sets.values())
     axes = _Axes(
         r"Incident energy, $E_\mathrm{inc}$ [GeV]",
         r"Mean $E_\mathrm{vis}\,/\,(f_\mathrm{s}\,E_\mathrm{inc})$ [1]",
         log_x=True,
     )
-    return _compare(_curves(sets, lambda part: curves.response(part, edges)), axes)
+    return _compare(scene, lambda part: curves.response(part, edges), axes)
 
 
-def energy_resolution(sets: Sets) -> str:
+def energy_resolution(scene: Scene) -> Plot:
     """Standard deviation over mean of the response against incident energy in GeV."""
-    edges = curves.energy_edges(sets.values())
+    edges = curves.energy_edges(scene.sets.values())
     axes = _Axes(
         r"Incident energy, $E_\mathrm{inc}$ [GeV]",
         r"Resolution, $\sigma$ / mean [1]",
         log_x=True,
         log_y=True,
     )
-    return _compare(_curves(sets, lambda part: curves.resolution(part, edges)), axes)
+    return _compare(scene, lambda part: curves.resolution(part, edges), axes)
 
 
-def cell_spectrum(sets: Sets) -> str:
+def cell_spectrum(scene: Scene) -> Plot:
     """Voxels per shower and decade against voxel energy as a share of the incident energy."""
-    edges = curves.cell_edges(sets.values())
+    edges = curves.cell_edges(scene.sets.values())
     axes = _Axes(
         r"Voxel energy [share of $E_\mathrm{inc}$]",
         r"$\mathrm{d}N\,/\,\mathrm{d}\log_{10}E$ per shower [1/decade]",
         log_x=True,
         log_y=True,
     )
-    return _compare(_curves(sets, lambda part: curves.cell_spectrum(part, edges)), axes)
+    return _compare(scene, lambda part: curves.cell_spectrum(part, edges), axes)
 
 
-def _curves(sets: Sets, make: Callable[[Observables], Curve]) -> dict[str, Curve]:
-    if not sets:
-        raise UsageError("nothing to draw: give the full simulation as the first set")
-    return {label: make(showers) for label, showers in sets.items()}
-
-
-def _compare(lines: Mapping[str, Curve], axes: _Axes) -> str:
-    """The main panel above the ratio to the first curve, with that curve's error band."""
-    reference = next(iter(lines.values()))
-    with drawing(_HEIGHT + 0.17 * len(lines)) as figure:
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.15])
+def _compare(scene: Scene, make: Callable[[Observables], Curve], axes: _Axes) -> Plot:
+    """The main panel above the ratio to the reference, with its error band and the floor."""
+    reference = make(scene.reference)
+    lines = {label: make(showers) for label, showers in scene.sets.items()}
+    floor = None if scene.floor is None else make(scene.floor).over(reference)
+    with drawing(_HEIGHT + 0.17 * (len(lines) + (floor is not None))) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
         _scales(top, axes, lines)
         handles = []
         for index, curve in enumerate(lines.values()):
@@ -124,15 +150,18 @@ def _compare(lines: Mapping[str, Curve], axes: _Axes) -> str:
                 _draw_ratio(bottom, curve.over(reference), style, index)
         bottom.axhline(1.0, color=REFERENCE.colour, linewidth=0.9)
         _band(bottom, reference.over(reference))
+        if floor is not None:
+            handles.append(_draw_floor(bottom, floor))
         half = _ratio_range([curve.over(reference) for curve in lines.values()])
         bottom.set_ylim(1 - _ROOM * half, 1 + _ROOM * half)
         bottom.set_yticks([1 - half, 1, 1 + half])
         _clipped(bottom, lines, half)
         top.set_ylabel(axes.y)
-        bottom.set_ylabel("Ratio to\nfull sim.")
+        bottom.set_ylabel("Ratio", loc="center")
         bottom.set_xlabel(axes.x)
         figure.align_ylabels([top, bottom])
-        legend(figure, handles, list(lines))
+        head(top, "Full simulation", scene.about)
+        legend(figure, handles, [*lines, *([FLOOR] if floor is not None else [])])
         return render(figure)
 
 
@@ -200,6 +229,23 @@ def _band(axis: Any, curve: Curve) -> None:
         color="#BDBDBD",
         zorder=1,
     )
+
+
+def _draw_floor(axis: Any, ratio: Curve) -> Any:
+    """What other full simulation gives here: where a model cannot be asked to be nearer to one."""
+    from matplotlib.patches import Patch
+
+    error = np.nan_to_num(ratio.error)
+    axis.stairs(
+        ratio.value + error,
+        ratio.edges,
+        baseline=ratio.value - error,
+        fill=True,
+        color=_FLOOR_COLOUR,
+        alpha=0.65,
+        zorder=2,
+    )
+    return Patch(facecolor=_FLOOR_COLOUR, alpha=0.65)
 
 
 def _draw_ratio(axis: Any, ratio: Curve, style: Look, index: int) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from catalog.physics.observables import Observables
-from catalog.report.plots import profile_plots
+from catalog.report.canvas import Plot
+from catalog.report.plots import Scene, profile_plots
 
 MakeSet = Callable[..., Observables]
 
@@ -42,6 +43,6 @@ def sets(reference: Observables) -> dict[str, Observables]:
 
 
 @pytest.fixture(scope="session")
-def drawn(sets: dict[str, Observables]) -> dict[str, str]:
+def drawn(sets: dict[str, Observables]) -> dict[str, Plot]:
     """All profile plots of `sets`, drawn once."""
-    return profile_plots(sets)
+    return profile_plots(Scene(sets))

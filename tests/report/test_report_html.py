@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import CatalogError
-from catalog.report.html import Report, render_report, write_report
+from catalog.report.folder import write_report
+from catalog.report.html import Report, render_report
 from catalog.report.markup import duration, interval, number
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -1,0 +1,163 @@
+"""Validate a model, or showers that something else made, against full simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from catalog.card import write_card
+from catalog.compat import cannot_generate, check_target, same_calorimeter
+from catalog.domain import Detector
+from catalog.errors import CatalogError, UsageError, cannot_write
+from catalog.matching import match_energies
+from catalog.physics.observables import observe
+from catalog.physics.present import as_dict
+from catalog.physics.validate import REFERENCE, Comparison, compare, measure, spread
+from catalog.pull import Pulled, find
+from catalog.seen import refuse_seen
+from catalog.showers import ShowerSet
+from catalog.showers.reader import read_showers
+from catalog.validation_file import VALIDATION_FILE, Document, model_digest, to_bytes
+
+_FILES = (".h5", ".hdf5", ".root")
+_ASKED = "generated at the energies and angles of the data"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One subject beside full simulation.
+
+    ref : the model's reference, or the name of the shower file; its label in `result`
+    matched : how its showers were brought to the conditions of the data
+    """
+
+    ref: str
+    subject: Pulled | ShowerSet
+    target: ShowerSet
+    matched: str
+    seed: int
+    result: Comparison
+
+    @property
+    def passed(self) -> bool:
+        """Whether it met every gate."""
+        return all(gate.passed for gate in self.result.gates(self.ref))
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints and `validation.json` holds; no clock, so it can be repeated."""
+        showers, target = isinstance(self.subject, ShowerSet), self.target
+        return {
+            **as_dict(self.result, self.ref),
+            "kind": "showers" if showers else "model",
+            "model": None if isinstance(self.subject, ShowerSet)
+            else model_digest(self.subject.folder),
+            "showers_digest": self.subject.digest if isinstance(self.subject, ShowerSet) else None,
+            "matching": self.matched,
+            "seed": self.seed,
+            "detector": self._detector(),
+            "pdg": target.pdg,
+            "energy_gev": [float(target.incident_gev.min()), float(target.incident_gev.max())],
+            "dataset_digest": target.digest,
+            "dataset_showers": len(target),
+            "catalog_version": version("hep-model-catalog"),
+        }  # fmt: skip
+
+    def _detector(self) -> str:
+        """The data's detector; by the model's own name for it, if it is the same."""
+        found = self.target.detector
+        if isinstance(self.subject, Pulled):
+            own = self.subject.card.domain.detector
+            return own.name if same_calorimeter(own, found) else found.name
+        return found.name
+
+
+def find_subject(text: str, detector: Detector | None, pdg: int | None) -> Pulled | ShowerSet:
+    """A shower file (by its suffix, or a '/' in its path), a version folder, or a reference."""
+    path = Path(text)
+    if path.suffix.lower() in _FILES or ("/" in text and path.is_file()):
+        return read_showers(path, detector=detector, pdg=pdg)
+    return find(text)
+
+
+def validate(
+    subject: Pulled | ShowerSet, target: ShowerSet, seed: int = 0, skipped: int = 0
+) -> Validation:
+    """Compare a subject with full simulation that it has not seen.
+
+    Parameters
+    ----------
+    skipped : how many showers of the data were left out before `target`
+
+    Raises
+    ------
+    UsageError, NothingFits
+        The two cannot be compared; says why.
+    """
+    check_target(target)
+    if isinstance(subject, ShowerSet):
+        return _validate_showers(subject, target, seed)
+    if why := cannot_generate(subject.card, target):
+        raise UsageError(f"{subject.ref} cannot be validated on {target.source}: {why}")
+    refuse_seen({subject.ref: subject}, target, skipped, "--skip")
+    result = compare({subject.ref: subject}, target, seed)
+    return Validation(subject.ref, subject, target, _ASKED, seed, result)
+
+
+def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Validation:
+    """Beside the data, with one sampling fraction for both: a wrong response must show."""
+    fraction = {"sampling_fraction": target.sampling_fraction()}
+    detector = target.detector.model_copy(update=fraction)
+    matched = match_energies(showers, replace(target, detector=detector))
+    found = observe(replace(matched.showers, detector=detector))
+    ref = showers.source or "showers"
+    bare = compare({}, matched.target, seed)
+    reference = bare.observables[REFERENCE]
+    result = replace(
+        bare,
+        observables={**bare.observables, ref: found},
+        metrics={ref: measure(found, reference)},
+        errors={ref: spread(found, reference)},
+    )
+    return Validation(ref, showers, target, matched.how, seed, result)
+
+
+def check_recordable(subject: Pulled | ShowerSet) -> None:
+    """Refuse to record in what is not a version folder of the user's.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(subject, ShowerSet):
+        raise UsageError("--record needs a version folder: a shower file has no card")
+    if subject.version:
+        raise UsageError(
+            "--record needs a folder: a published version never changes",
+            f"get a folder of it: catalog pull {subject.ref} --out {subject.name}/",
+        )
+
+
+def record(done: Validation) -> Path:
+    """Write the result into the folder of an unpublished version: its card, and the whole of it.
+
+    Raises
+    ------
+    CatalogError
+        The folder cannot be written.
+    """
+    if not isinstance(done.subject, Pulled):
+        raise CatalogError("nothing to record in: a shower file has no card")
+    folder, document = done.subject.folder, done.document()
+    entry = Document.model_validate(document).physics()
+    temp = folder / f".{VALIDATION_FILE}.part"
+    try:
+        temp.write_bytes(to_bytes(document))
+        temp.replace(folder / VALIDATION_FILE)
+        write_card(folder, done.subject.card.model_copy(update={"physics": (entry,)}))
+    except OSError as exc:
+        raise cannot_write(folder, exc) from exc
+    finally:
+        temp.unlink(missing_ok=True)
+    return folder / VALIDATION_FILE
