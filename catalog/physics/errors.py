@@ -16,22 +16,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.physics.distances import (
-    Array,
-    deal,
-    dealt_auc,
-    frechet,
-    separation_mean,
-    standardise,
-    w1_geomean,
-)
+from catalog.physics.distances import Array, deal, dealt_auc, separation_mean, w1_geomean
+from catalog.physics.jetnet_distances import by_largest, fpd
 
 RESAMPLES = 20
 _KERNEL_ROWS = 1000
 _DRAWN: dict[str, Callable[[Array, Array], float]] = {
     "w1_geomean": w1_geomean,
     "separation_mean": separation_mean,
-    "fpd": frechet,
+    "fpd": fpd,
 }
 
 
@@ -56,8 +49,8 @@ def _draw(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _kernels(sample: Array, reference: Array) -> tuple[tuple[Array, Array, Array], float]:
-    """Kernels of `kernel_distance` within and between the sides, and the factor to full n."""
-    sample, reference = standardise(sample, reference)
+    """Kernels of `kpd` within and between the sides, and the factor to full n."""
+    sample, reference = by_largest(sample, reference)
     shrink = np.sqrt(min(1.0, _KERNEL_ROWS / min(len(sample), len(reference))))
     x, y = sample[:_KERNEL_ROWS], reference[:_KERNEL_ROWS]
     return (_kernel(x, x), _kernel(y, y), _kernel(x, y)), float(shrink)

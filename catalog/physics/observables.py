@@ -7,38 +7,132 @@ model that already generates on that mesh loses nothing. Radii are to the axis o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.errors import UsageError
+from catalog.physics.columns import HIT, recorded_columns, shape_columns, spectra
 from catalog.showers import PHYSICS_SHAPE, ShowerSet
+from catalog.showers.reader import iterate_showers
 
 Array = NDArray[np.float64]
-_DEPTH_GROUPS = ((0, 2), (2, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 15), (15, 18), (18, 25))
-_HIT = 2e-5  # a voxel is hit above this share of the incident energy (after 1 / sampling fraction)
+_NONE = np.empty((0, 0))
 
 
 @dataclass(frozen=True)
 class Observables:
-    """Per-shower values (N, F) and the spectra that plots need."""
+    """Per-shower values (N, F) and the spectra that plots and gates need.
+
+    `names` and `values` are the set that every recorded distance was computed on and never change;
+    what was added later is in `extra`.
+    """
 
     names: tuple[str, ...]
     values: Array
     incident_gev: Array
     longitudinal: Array  # (N, 25) share of the incident energy per X0
     radial: Array  # (N, 5) share of the incident energy per ring of R_M / 2
-    cells: Array  # (M,) voxel energies over threshold, share of the incident energy
+    cells: NDArray[Any]  # (M,) voxel energies over threshold, share of the incident energy
+    theta_rad: Array = field(default_factory=lambda: np.empty(0))
+    extra: Mapping[str, Array] = field(default_factory=dict)  # {name: (N,)}
+    spectrum: Array = field(default_factory=lambda: _NONE)  # (N, bins) hits, `SPECTRUM_EDGES`
+
+    def __len__(self) -> int:
+        return len(self.incident_gev)
+
+    def column(self, name: str) -> Array:
+        """One observable of every shower, recorded or extra: (N,)."""
+        if name in self.names:
+            return self.values[:, self.names.index(name)]
+        if name in self.extra:
+            return self.extra[name]
+        known = ", ".join((*self.names, *self.extra))
+        raise UsageError(f"no observable {name!r}", f"one of: {known}")
+
+    def select(self, rows: NDArray[Any] | slice) -> Observables:
+        """Some showers: an index array, a mask or a slice."""
+        first = np.cumsum(np.concatenate([[0], self.spectrum.sum(1)])).astype(np.intp)
+        picked = np.arange(len(self))[rows]
+        cells = [self.cells[first[i] : first[i + 1]] for i in picked]
+        return replace(
+            self,
+            values=self.values[rows],
+            incident_gev=self.incident_gev[rows],
+            longitudinal=self.longitudinal[rows],
+            radial=self.radial[rows],
+            cells=np.concatenate([self.cells[:0], *cells]),
+            theta_rad=self.theta_rad[rows],
+            extra={name: values[rows] for name, values in self.extra.items()},
+            spectrum=self.spectrum[rows],
+        )
 
 
-def observe(showers: ShowerSet) -> Observables:
-    """Compute the observables of a ShowerSet (its detector must have a layer stack)."""
+def observe(showers: ShowerSet, sampling_fraction: float | None = None) -> Observables:
+    """Compute the observables of a ShowerSet (its detector must have a layer stack).
+
+    Without `sampling_fraction` it is the detector's; else the mean of these showers.
+    """
+    fraction = sampling_fraction or showers.sampling_fraction()
     grid = showers.on(PHYSICS_SHAPE)
-    return observe_grid(grid, showers.incident_gev, showers.sampling_fraction())
+    return observe_grid(grid, showers.incident_gev, fraction, showers.theta_rad)
+
+
+def observe_file(path: Path, **asked: Any) -> Observables:
+    """The observables of a file of any size, one chunk in memory at a time.
+
+    Parameters
+    ----------
+    asked : detector, pdg, limit, binning, chunk as for `iterate_showers`
+
+    Where nothing states the sampling fraction, it is the mean of the first chunk.
+
+    Raises
+    ------
+    CatalogError
+        As `read_showers`.
+    """
+    return observe_parts(iterate_showers(path, **asked))
+
+
+def observe_parts(parts: Iterable[ShowerSet]) -> Observables:
+    """The observables of showers that come in parts, all with the first part's fraction."""
+    found: list[Observables] = []
+    fraction: float | None = None
+    for part in parts:
+        fraction = fraction or part.sampling_fraction()
+        found.append(observe(part, fraction))
+    return join(found)
+
+
+def join(parts: Sequence[Observables]) -> Observables:
+    """All showers of several sets, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        raise UsageError("no showers to observe")
+
+    def all_of(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Observables(
+        parts[0].names,
+        *(all_of(n) for n in ("values", "incident_gev", "longitudinal", "radial", "cells")),
+        theta_rad=all_of("theta_rad"),
+        extra={n: np.concatenate([part.extra[n] for part in parts]) for n in parts[0].extra},
+        spectrum=all_of("spectrum"),
+    )
 
 
 def observe_grid(
-    grid: NDArray[np.float32], incident_gev: Array, sampling_fraction: float
+    grid: NDArray[np.float32],
+    incident_gev: Array,
+    sampling_fraction: float,
+    theta_rad: Array | None = None,
 ) -> Observables:
     """Compute the observables of showers on `PHYSICS_SHAPE`.
 
@@ -47,57 +141,19 @@ def observe_grid(
     grid : (N, 25, 8, 5), GeV visible
     incident_gev : (N,), GeV
     sampling_fraction : visible over deposited energy, so that 1.0 is full response
+    theta_rad : (N,), default 0: along the axis
     """
     share = grid.astype(np.float64) / (incident_gev[:, None, None, None] * sampling_fraction)
-    total = share.sum((1, 2, 3))
-    safe = np.maximum(total, 1e-12)
-    longitudinal, radial = share.sum((2, 3)), share.sum((1, 2))
-    depth: Array = np.arange(25.0) + 0.5
-    radius: Array = 0.5 * np.arange(5.0) + 0.25
-    mean_depth = longitudinal @ depth / safe
-    mean_radius = radial @ radius / safe
-    columns: dict[str, Array] = {
-        "response": total,
-        "depth_mean": mean_depth,
-        "depth_rms": _rms(longitudinal, depth, mean_depth, safe),
-        "depth_minus_ln_e": mean_depth - np.log(incident_gev),
-        "radius_mean": mean_radius,
-        "radius_rms": _rms(radial, radius, mean_radius, safe),
-    }
-    for low, high in _DEPTH_GROUPS:
-        columns[f"depth_{low}_{high}_x0"] = longitudinal[:, low:high].sum(1) / safe
-    for ring in range(5):
-        columns[f"radius_ring_{ring}"] = radial[:, ring] / safe
-    columns.update(_shape_columns(share, safe, radius))
-    hits = share > _HIT
-    names = tuple(columns)
-    values = np.stack([columns[name] for name in names], axis=1)
-    return Observables(names, values, incident_gev, longitudinal, radial, share[hits])
-
-
-def _shape_columns(share: Array, safe: Array, radius: Array) -> dict[str, Array]:
-    """Early and late width, transverse imbalance, hits and the hardest voxels."""
-    rings = share.sum(2)
-    early, late = rings[:, :5].sum(1), rings[:, 10:].sum(1)
-    phi = -np.pi + (np.arange(8) + 0.5) * np.pi / 4
-    moment = np.einsum("nzpr,r,p->n", share, radius, np.exp(1j * phi)) / safe
-    flat = share.reshape(len(share), -1)
-    hits = flat > _HIT
-    logs = np.log(np.where(hits, flat, 1.0))
-    count = np.maximum(hits.sum(1), 1)
-    mean_log = logs.sum(1) / count
-    spread = np.sqrt(np.maximum((logs**2).sum(1) / count - mean_log**2, 0))
-    return {
-        "radius_early": early @ radius / np.maximum(early.sum(1), 1e-12),
-        "radius_late": late @ radius / np.maximum(late.sum(1), 1e-12),
-        "barycentre_rm": np.abs(moment),
-        "hits": hits.mean(1),
-        "hit_log_mean": mean_log,
-        "hit_log_rms": spread,
-        "hardest_voxel": flat.max(1) / safe,
-    }
-
-
-def _rms(profile: Array, axis: Array, mean: Array, total: Array) -> Array:
-    out: Array = np.sqrt(np.maximum(profile @ axis**2 / total - mean**2, 0.0))
-    return out
+    columns = recorded_columns(share, incident_gev)
+    values = np.stack(list(columns.values()), axis=1)
+    return Observables(
+        tuple(columns),
+        values,
+        incident_gev,
+        longitudinal=share.sum((2, 3)),
+        radial=share.sum((1, 2)),
+        cells=share[share > HIT].astype(np.float32),
+        theta_rad=np.zeros(len(share)) if theta_rad is None else np.asarray(theta_rad, float),
+        extra=shape_columns(share, columns),
+        spectrum=spectra(share),
+    )

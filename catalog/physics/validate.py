@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,44 +13,24 @@ from catalog.compat import MIN_SHOWERS
 from catalog.domain.geometry import geometry_of
 from catalog.errors import UsageError
 from catalog.generate import generate, open_session
-from catalog.physics.distances import (
-    Array,
-    classifier_auc,
-    frechet,
-    kernel_distance,
-    separation_mean,
-    w1_geomean,
-)
+from catalog.physics.distances import Array, classifier_auc, separation_mean, w1_geomean
 from catalog.physics.errors import bootstrap_errors
+from catalog.physics.gates import RESPONSE_GATE, Floor, Gate, floor_of, gates
+from catalog.physics.jetnet_distances import fpd, kpd
 from catalog.physics.observables import Observables, observe, observe_grid
 from catalog.pull import Pulled
 from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
 from catalog.testvectors import MODEL_FILE
 
 REFERENCE = "full simulation"
-RESPONSE_GATE = "response_bias"
 
 METRICS: dict[str, Callable[[Array, Array], float]] = {
     "w1_geomean": w1_geomean,
     "separation_mean": separation_mean,
-    "fpd": frechet,
-    "kpd": kernel_distance,
+    "fpd": fpd,
+    "kpd": kpd,
     "auc": classifier_auc,
 }
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One physics requirement: |value| must not exceed limit."""
-
-    name: str
-    value: float
-    limit: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value is within the limit."""
-        return abs(self.value) <= self.limit
 
 
 @dataclass(frozen=True)
@@ -79,9 +60,13 @@ class Comparison:
         return {label: metrics["w1_geomean"] for label, metrics in self.metrics.items()}
 
     def gates(self, label: str) -> tuple[Gate, ...]:
-        """The physics requirements on one model."""
-        found = gates(self.observables[label], self.observables[REFERENCE])
+        """The physics requirements on one model, each where it is nearest to failing."""
+        found = gates(self.observables[label], self.observables[REFERENCE], self._floor)
         return tuple(g for g in found if self.fraction_known or g.name != RESPONSE_GATE)
+
+    @cached_property
+    def _floor(self) -> Floor:
+        return floor_of(self.floor_observables, self.observables[REFERENCE])
 
     def record(self, label: str) -> Physics:
         """The entry for the model's card."""
@@ -177,7 +162,7 @@ def sample_model(
         expected = pulled.card.domain.detector.sampling_fraction or expected
     flat = showers.reshape(len(showers), -1)
     moved = rebin(flat, shape.shape().mesh(x0, rm), PHYSICS_SHAPE.mesh(x0, rm))
-    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected)
+    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected, theta)
 
 
 def _told_fraction(card: Card) -> bool:
@@ -192,29 +177,6 @@ def measure(sample: Observables, reference: Observables) -> dict[str, float]:
 def spread(sample: Observables, reference: Observables) -> dict[str, float]:
     """The bootstrap error of every metric of one comparison."""
     return bootstrap_errors(sample.values, reference.values)
-
-
-def gates(sample: Observables, reference: Observables) -> tuple[Gate, ...]:
-    """First physics requirements: response, resolution, shower shape, overall agreement.
-
-    The limits are what a fast simulation is usually asked for; they are not calibrated yet.
-    """
-
-    def mean(which: Observables, name: str) -> float:
-        return float(which.values[:, which.names.index(name)].mean())
-
-    def resolution(which: Observables) -> float:
-        response = which.values[:, which.names.index("response")]
-        return float(np.log(max(float(response.std()), 1e-9) / max(float(response.mean()), 1e-9)))
-
-    response = mean(sample, "response") / mean(reference, "response") - 1
-    return (
-        Gate(RESPONSE_GATE, response, 0.03),
-        Gate("log_resolution_ratio", resolution(sample) - resolution(reference), 0.4),
-        Gate("depth_shift_x0", mean(sample, "depth_mean") - mean(reference, "depth_mean"), 0.3),
-        Gate("radius_shift_rm", mean(sample, "radius_mean") - mean(reference, "radius_mean"), 0.05),
-        Gate("separation_mean", separation_mean(sample.values, reference.values), 0.10),
-    )
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:

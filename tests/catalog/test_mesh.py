@@ -14,11 +14,11 @@ from catalog.physics.distances import (
     auc,
     classifier_auc,
     frechet,
-    kernel_distance,
     separation_mean,
     w1_geomean,
     w1_per_observable,
 )
+from catalog.physics.jetnet_distances import fpd, kpd
 from catalog.physics.observables import observe
 from catalog.showers import PHYSICS_SHAPE, polar_shape, rebin
 from catalog.showers.calochallenge import grid
@@ -146,7 +146,7 @@ def _sets(shift: float, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(shift, 1, (n, 5)), rng.normal(0, 1, (n, 5))
 
 
-@pytest.mark.parametrize("distance", [w1_geomean, separation_mean, frechet, kernel_distance])
+@pytest.mark.parametrize("distance", [w1_geomean, separation_mean, frechet, fpd, kpd])
 def test_distances_grow_with_the_shift_and_do_not_depend_on_units(distance) -> None:
     values = [distance(*_sets(shift)) for shift in (0.0, 0.5, 2.0)]
     assert values[0] < values[1] < values[2]
@@ -186,5 +186,5 @@ def test_a_tie_counts_half() -> None:
 def test_a_constant_observable_breaks_no_distance() -> None:
     sample, reference = _sets(0.3)
     sample[:, 0], reference[:, 0] = 1.0, 1.0
-    for distance in (w1_geomean, separation_mean, frechet, kernel_distance, classifier_auc):
+    for distance in (w1_geomean, separation_mean, frechet, fpd, kpd, classifier_auc):
         assert np.isfinite(distance(sample, reference))
