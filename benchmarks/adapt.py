@@ -22,6 +22,7 @@ import sample_models
 from catalog.adapt.adapt import adapt
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, compare
 from catalog.adapt.log import Adaptation
+from catalog.adapt.recipe import default_recipe
 from catalog.adapt.record import Finished, records
 from catalog.pull import Pulled, read_folder
 from catalog.showers import ShowerSet
@@ -67,9 +68,8 @@ def run(parent: Pulled, target: ShowerSet, n: int, steps: int, seed: int) -> Fin
     with tempfile.TemporaryDirectory() as place:
         folder, rival = Path(place) / "adapted", Path(place) / "scratch"
         adapted = adapt(parent, target, showers=n, steps=steps, seed=seed, out=folder)
-        scratch = adapt(
-            parent, target, showers=n, steps=steps, seed=seed, out=rival, strategy="scratch"
-        )
+        fresh = default_recipe(parent.card.family or "", n, scratch=True)
+        scratch = adapt(parent, target, showers=n, steps=steps, seed=seed, out=rival, recipe=fresh)
         gain = compare(
             parent, read_folder(folder), target, showers=n, scratch=read_folder(rival), seed=seed
         )

@@ -13,19 +13,21 @@ in X0 and R_M, so that one set of weights means the same in every electromagneti
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own name for it
 from torch import Tensor, nn
 
-from catalog.adapt.family import Checkpoint, Judge, Plan, Progress, TrainingData
+from catalog.adapt.family import Checkpoint, Judge, Plan, Running, Trained, TrainingData
 from catalog.domain import TensorSpec
-from catalog.showers import PHYSICS_SHAPE, Shape
-from sample_models.tools import cosine, export_onnx, follow, load_weights, repeatable, weights_of
+from catalog.showers import PHYSICS_SHAPE, Shape, ShowerSet
+from sample_models.batches import Batch, Draw, lone_draw
+from sample_models.learner import Player, start_weights
+from sample_models.tools import export_onnx, load_weights, repeatable
+from sample_models.trainer import fit
 
 LAYERS, SECTORS, RINGS = PHYSICS_SHAPE.size
 VOXELS = LAYERS * SECTORS * RINGS
@@ -36,18 +38,17 @@ HIT = 2e-5  # a voxel is hit above this share, as in catalog.physics.observables
 _FLOOR = (3e-4, 2e-3, 5e-3)  # added to layer, ring and sector fractions before the logarithm
 _SHARP = 2.5  # how sharply log energy bends at the hit threshold
 _BLUR = 0.03  # spread of q(t|x), in standard deviations of the code
-_EMA = 0.995
-_JUDGEMENTS = 20
+_BODY = 99  # the decoder comes after every coupling
 
-# Found by `python -m sample_models.measure` on Par04 showers, each strategy for itself. One rate
-# for all parts did as well as faster biases and a slower body. Scratch gains nothing above 8e-3 at
-# 300 showers.
-_RATES = {"full": 1e-3, "scratch": 1.6e-2}
+# Where neither recipe nor defaults.yaml gives a rate. One rate for all parts did as well as faster
+# biases and a slower body.
+RATES = {"full": 1e-3, "scratch": 1.6e-2}
 
 
 def fresh_config(particles: tuple[int, ...]) -> dict[str, Any]:
-    """Configuration of an untrained model; of several particles it is told which one."""
-    names = ["energy_gev"] if len(particles) == 1 else ["energy_gev", "is_photon"]
+    """Configuration of an untrained model; of photons and others it is told which."""
+    mixed = len({pdg == 22 for pdg in particles}) > 1
+    names = ["energy_gev", "is_photon"] if mixed else ["energy_gev"]
     return {
         "conditions": names,
         "hidden": 96,
@@ -130,10 +131,10 @@ class Cvae(nn.Module):  # type: ignore[misc]
         hit, mean, spread = self.voxel(self.body(torch.cat([t, c], 1))).chunk(3, 1)
         return hit, mean, -3 + 5 * torch.sigmoid(spread)
 
-    def loss(self, shares: Tensor, c: Tensor, scale: Tensor, rng: torch.Generator) -> Tensor:
+    def loss(self, shares: Tensor, c: Tensor, scale: Tensor, draw: Draw) -> Tensor:
         """Negative evidence lower bound per shower; scale: own mean and spread (N, 2, CODE)."""
         t = (code(shares) - scale[:, 0]) / scale[:, 1]
-        t = t + _BLUR * torch.randn(t.shape, generator=rng)
+        t = t + _BLUR * draw.normal(CODE)
         hit, bent = _bend(shares.flatten(1))
         logit, mean, log_spread = self.decode(t, c)
         pull = (bent - mean) * torch.exp(-log_spread)
@@ -210,6 +211,14 @@ def _scale_rings(zone: Tensor, wanted: Tensor) -> Tensor:
     return zone * (wanted / zone.sum((1, 2)).clamp_min(1e-9))[:, None, None, :]
 
 
+def part_of(parameter: str) -> str:
+    """`base` takes the conditions; couplings and decoder are blocks; `voxel` is the head."""
+    where = parameter.split(".")
+    if where[0] == "flow":
+        return f"backbone.{where[1]}"
+    return {"base": "embedder", "body": f"backbone.{_BODY}"}.get(where[0], "head")
+
+
 class CvaeFamily:
     """The family as the catalog sees it."""
 
@@ -219,16 +228,27 @@ class CvaeFamily:
         """25 layers of 1 X0, 8 sectors, rings of R_M / 2."""
         return PHYSICS_SHAPE
 
+    def part_of(self, parameter: str) -> str:
+        """The part a parameter belongs to; see `catalog.adapt.recipe`."""
+        return part_of(parameter)
+
+    def fresh(self, sets: Sequence[ShowerSet]) -> dict[str, Any]:
+        """Configuration of an untrained model; the mesh is always the same."""
+        return fresh_config(tuple(dict.fromkeys(showers.pdg for showers in sets)))
+
     def train(
         self,
         sets: Sequence[TrainingData],
         start: Checkpoint,
         plan: Plan,
         judge: Judge,
-        progress: Progress,
-    ) -> Checkpoint:
+        running: Running,
+    ) -> Trained:
         """Train on one or several detectors; return the judged best of the averaged weights."""
-        return train_on(sets, start, plan, judge, progress)
+        config = {**start.config, "sampling_fraction": sets[0].sampling_fraction}
+        with repeatable(plan.seed):
+            learner = CvaeLearner(config, sets, start, plan)
+            return fit(learner, config, self.name, plan, judge, running)
 
     def export(
         self, checkpoint: Checkpoint, path: Path
@@ -268,56 +288,46 @@ class CvaeFamily:
         return inputs, [output]
 
 
-def train_on(
-    sets: Sequence[TrainingData], start: Checkpoint, plan: Plan, judge: Judge, progress: Progress
-) -> Checkpoint:
-    """Train on one or several detectors; judged (and exported) as the first of them."""
-    config = {**start.config, "sampling_fraction": sets[0].sampling_fraction}
-    with repeatable(plan.seed) as rng:
-        model = Cvae(config)
-        shares = torch.cat([_shares(data) for data in sets])
+class CvaeLearner:
+    """The model, what it learns from, and its loss, for the training loop."""
+
+    players: ClassVar = {"": Player(clip=100.0)}
+    ema: ClassVar = 0.995
+    schedule: ClassVar = "cosine"
+
+    def __init__(
+        self, config: Mapping[str, Any], sets: Sequence[TrainingData], start: Checkpoint, plan: Plan
+    ) -> None:
+        self.module = Cvae(config)
+        self.rate = RATES.get(plan.recipe.strategy, RATES["full"])
+        self.augment = 1.0 if plan.recipe.augment is None else plan.recipe.augment
+        start_weights(self.module, start, plan, part_of)
         names = config["conditions"]
+        shares = torch.cat([_shares(data) for data in sets])
         given = torch.cat([torch.tensor(data.conditions(names)) for data in sets])
-        if plan.strategy != "scratch":
-            load_weights(model, start.weights)
         scale = _own_scale(sets)
-        _start_from_statistics(model, shares, scaled(given), scale, plan.strategy == "scratch")
-        examples = (shares, scaled(given), scale)
-        asked = torch.tensor(sets[0].judge_conditions(names))
-        best = _fit_weights(model, examples, asked, plan, rng, judge, progress)
-        return Checkpoint("cvae", config, weights_of(best))
+        if plan.recipe.calibrate or plan.scratch:
+            _start_from_statistics(self.module, shares, scaled(given), scale, plan.scratch)
+        else:  # in the units of the parent's detector
+            scale = torch.stack([self.module.mean, self.module.std]).expand(len(shares), -1, -1)
+        self.examples = {"shares": shares, "given": scaled(given), "scale": scale}
+        self.asked = torch.tensor(sets[0].judge_conditions(names))
 
+    def part_of(self, parameter: str) -> str:
+        """The part a parameter belongs to; see `catalog.adapt.recipe`."""
+        return part_of(parameter)
 
-def _fit_weights(
-    model: Cvae,
-    examples: tuple[Tensor, Tensor, Tensor],
-    asked: Tensor,
-    plan: Plan,
-    rng: torch.Generator,
-    judge: Judge,
-    progress: Progress,
-) -> Cvae:
-    rate = plan.lr or _RATES[plan.strategy]
-    optimiser = torch.optim.Adam(model.parameters(), rate, betas=(0.9, 0.98))
-    shares, c, scale = examples
-    average = copy.deepcopy(model)
-    best, best_score = copy.deepcopy(average), judge(_sample(average, asked))
-    every = max(1, plan.steps // _JUDGEMENTS)
-    for step in range(plan.steps):
-        optimiser.param_groups[0]["lr"] = rate * cosine(step, plan.steps)
-        pick = torch.randint(0, len(shares), (plan.batch,), generator=rng)
-        loss = model.loss(_turn(shares[pick], rng), c[pick], scale[pick], rng)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 100.0)
-        optimiser.step()
-        follow(average, model, step, _EMA)
-        if (step + 1) % every == 0 or step + 1 == plan.steps:
-            score = judge(_sample(average, asked))
-            if score < best_score:
-                best, best_score = copy.deepcopy(average), score
-            progress(step + 1, plan.steps)
-    return best
+    def losses(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """The negative evidence lower bound."""
+        rows = batch.rows
+        turned = _turn(rows["shares"], batch.draw, self.augment)
+        yield "", self.module.loss(turned, rows["given"], rows["scale"], batch.draw)
+
+    def sample(self, device: torch.device) -> Tensor:
+        """Showers at the conditions the judge asked for, always from the same noise."""
+        noise = lone_draw(1, len(self.asked), device).normal(CODE + 2 * VOXELS)
+        showers: Tensor = self.module(noise, self.asked.to(device))
+        return showers
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -364,19 +374,13 @@ def _shares(data: TrainingData) -> Tensor:
     return torch.tensor(data.showers) / visible[:, None, None, None]
 
 
-def _turn(x: Tensor, rng: torch.Generator) -> Tensor:
+def _turn(x: Tensor, draw: Draw, chance: float) -> Tensor:
     """Turn by quarters and mirror: exact symmetries of square cells, so eight times the showers."""
-    draw = int(torch.randint(0, 8, (1,), generator=rng))
-    x = torch.roll(x, draw // 2 * (SECTORS // 4), 2)
-    return x.flip(2) if draw % 2 else x
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def _sample(model: Cvae, condition: Tensor) -> Any:
-    """Showers at the conditions the judge asked for, always from the same noise."""
-    rng = torch.Generator().manual_seed(1)
-    noise = torch.randn(len(condition), CODE + 2 * VOXELS, generator=rng)
-    return model(noise, condition).numpy()
+    which, lot = draw.integer(8), draw.integer(1000)
+    if lot >= 1000 * chance:
+        return x
+    x = torch.roll(x, which // 2 * (SECTORS // 4), 2)
+    return x.flip(2) if which % 2 else x
 
 
 FAMILY = CvaeFamily()

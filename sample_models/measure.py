@@ -1,9 +1,10 @@
 """Measure what adapting gains: parents x showers x draws against scratch, on unseen showers.
 
-    python -m sample_models.measure [--parents vae-em ...] [--showers 300 100] [--draws 3]
+    python -m sample_models.measure [--parents vae-em ...] [--recipes bitfit ...]
 
-The target is Par04 Si-W electrons. A draw is another order of its showers. A grid of learning
-rates is tried for adapting and for scratch, and each is printed: both are seen at their best.
+The target is Par04 Si-W electrons. A draw is another order of its showers. Several learning rates
+can be tried with every recipe, and each is printed. The rows of catalog/adapt/defaults.yaml are
+made of what this prints.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog.adapt.adapt import Strategy, adapt, unseen
+from catalog.adapt.adapt import adapt, unseen
+from catalog.adapt.recipe import Recipe, load_recipe
 from catalog.physics.validate import compare
 from catalog.pull import Pulled, read_folder
 from catalog.showers import ShowerSet
@@ -28,26 +30,33 @@ TARGET = HERE / "data" / "par04-siw-electron.h5"
 
 
 def main() -> None:
-    """Print one line per parent, strategy, rate and number of showers."""
+    """Print one line per parent, recipe, rate and number of showers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parents", nargs="+", default=["vae-pbwo4", "vae-em", "vae-clic-siw"])
-    parser.add_argument("--showers", nargs="+", type=int, default=[300, 100])
-    parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--scratch-rates", nargs="*", type=float, default=[4e-3, 8e-3, 1.6e-2])
-    parser.add_argument("--rates", nargs="*", type=float, default=[1e-3])
+    add = parser.add_argument
+    add("--target", type=Path, default=TARGET)
+    add("--parents", nargs="+", default=["vae-pbwo4", "vae-em", "vae-clic-siw"])
+    add("--recipes", nargs="+", default=["scratch", "full"], help="shipped names or YAML files")
+    add("--rates", nargs="*", type=float, help="learning rates; default: the recipe's own")
+    add("--showers", nargs="+", type=int, default=[300, 100])
+    add("--draws", type=int, default=3)
+    add("--steps", type=int, default=800)
     asked = parser.parse_args()
-    draws = list(_draws(read_showers(TARGET), asked.draws))
+    draws = list(_draws(read_showers(asked.target), asked.draws))
     parents = [read_folder(HERE / "versions" / name) for name in asked.parents]
     for n in asked.showers:
-        for rate in asked.scratch_rates:
-            found = [_reached(parents[0], d, n, asked.steps, "scratch", rate) for d in draws]
-            _print(f"n={n} scratch lr={rate:g}", found)
         for parent in parents:
             _print(f"n={n} {parent.name} before", [_before(parent, d, n) for d in draws])
-            for rate in asked.rates:
-                found = [_reached(parent, d, n, asked.steps, "full", rate) for d in draws]
-                _print(f"n={n} {parent.name} adapted lr={rate:g}", found)
+        for name in asked.recipes:
+            for recipe in _with_rates(load_recipe(name), asked.rates or []):
+                starts = parents[:1] if recipe.strategy == "scratch" else parents
+                for parent in starts:
+                    found = [_reached(parent, d, n, asked.steps, recipe) for d in draws]
+                    label = "" if recipe.strategy == "scratch" else f" {parent.name}"
+                    _print(f"n={n}{label} {recipe.name} lr={recipe.backbone_lr}", found)
+
+
+def _with_rates(recipe: Recipe, rates: list[float]) -> list[Recipe]:
+    return [recipe.model_copy(update={"backbone_lr": rate}) for rate in rates] or [recipe]
 
 
 def _draws(showers: ShowerSet, draws: int) -> Iterator[ShowerSet]:
@@ -69,18 +78,13 @@ def _before(parent: Pulled, target: ShowerSet, showers: int) -> tuple[float, flo
 
 
 def _reached(
-    parent: Pulled,
-    target: ShowerSet,
-    showers: int,
-    steps: int,
-    strategy: Strategy,
-    lr: float | None,
+    parent: Pulled, target: ShowerSet, showers: int, steps: int, recipe: Recipe
 ) -> tuple[float, float, float]:
     """(w1_geomean, floor, seconds) on the showers after the first `showers`."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        adapt(parent, target, showers=showers, steps=steps, out=out, strategy=strategy, lr=lr)
+        adapt(parent, target, showers=showers, steps=steps, out=out, recipe=recipe)
         seconds = time.monotonic() - started
         found = compare({"x": read_folder(out)}, unseen(target, showers))
     return found.metrics["x"]["w1_geomean"], found.floor["w1_geomean"], seconds

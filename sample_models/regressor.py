@@ -95,7 +95,7 @@ def _card(record: Training) -> Card:
         family=None,
         licence="Apache-2.0",
         authors=("The hep-model-catalog authors",),
-        domain=domain_of("clic-siw", None),
+        domain=domain_of("clic-siw"),
         inputs=(features,),
         outputs=(prediction,),
         training=record,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import nn
 
 from catalog.errors import BadFile
 
-# Sums are split over threads, so their number is part of the result: two, whatever the machine.
+# Sums are split over threads, so their number is part of the result: one, whatever the machine.
 THREADS = 1
 
 
@@ -31,7 +31,8 @@ def repeatable(seed: int) -> Iterator[torch.Generator]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(THREADS)
-        torch.use_deterministic_algorithms(True)
+        # Some GPU kernels have no deterministic version: there a run repeats but for rounding.
+        torch.use_deterministic_algorithms(not torch.cuda.is_available())
         try:
             yield torch.Generator().manual_seed(seed)
         finally:
@@ -42,7 +43,7 @@ def repeatable(seed: int) -> Iterator[torch.Generator]:
 def weights_of(module: nn.Module) -> dict[str, NDArray[np.float32]]:
     """All parameters and buffers as float32 arrays."""
     state = module.state_dict()
-    return {name: value.numpy().astype(np.float32) for name, value in state.items()}
+    return {name: value.cpu().numpy().astype(np.float32) for name, value in state.items()}
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, NDArray[np.float32]]) -> None:
@@ -72,13 +73,16 @@ def cosine(step: int, steps: int, warm: int = 100) -> float:
     return ramp * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def follow(average: nn.Module, module: nn.Module, step: int, decay: float) -> None:
-    """Move an exponential moving average of the weights one step (faster in the beginning)."""
-    keep = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - keep)
-    for old, new in zip(average.buffers(), module.buffers(), strict=True):
-        old.copy_(new)
+def late(step: int, steps: int) -> float:
+    """Learning-rate factor that falls to a tenth over the last half."""
+    return min(1.0, 0.1 + 1.8 * (1 - (step + 1) / steps))
+
+
+SCHEDULES: dict[str, Callable[[int, int], float]] = {
+    "cosine": cosine,
+    "constant": lambda _step, _steps: 1.0,
+    "late": late,
+}
 
 
 def export_onnx(

@@ -15,16 +15,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.adapt.recipe import Recipe
 from catalog.domain import TensorSpec
 from catalog.domain.geometry import Geometry, conditions
 from catalog.errors import BadFile, cannot_write
 from catalog.plugins import load_plugin
-from catalog.showers import Shape
+from catalog.showers import Shape, ShowerSet
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
 # Called every so often with (steps done, steps in all).
 Progress = Callable[[int, int], None]
+
+
 # Distance of showers (N, *shape.size), GeV visible, generated at `TrainingData.judge_gev`.
 Judge = Callable[[NDArray[np.float32]], float]
 
@@ -70,13 +73,86 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Plan:
-    """One training run: `lr` None takes the family's own rate for that strategy."""
+    """What one training run learns: with the same data, all that decides its result.
 
-    strategy: str  # "full" continues from the checkpoint, "scratch" starts it afresh
+    strategy "scratch" of the recipe starts afresh, any other from the checkpoint.
+    """
+
+    recipe: Recipe
     steps: int
     seed: int = 0
     batch: int = 64
-    lr: float | None = None
+
+    @property
+    def scratch(self) -> bool:
+        """Whether it starts from nothing."""
+        return self.recipe.strategy == "scratch"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The state of a run at one judgement; `loss` is the mean since the last one."""
+
+    step: int
+    loss: float | None
+    score: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run goes: showers trained on per second, the share of the time in which the device
+    waited for data, and about how many seconds are left."""
+
+    showers_per_s: float
+    waiting: float
+    seconds_left: float
+
+
+def _silent(done: int, steps: int) -> None:
+    pass
+
+
+def _unwatched(judged: Judged, pace: Pace) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run is carried out; only `budget_s` decides anything about the result: where it ends.
+
+    folder : where snapshots go, so that a killed run can be resumed; None keeps none
+    resume : go on from the snapshot of that folder
+    budget_s : seconds after which training stops at the best step so far
+    mlflow : tracking URI to report to
+    """
+
+    progress: Progress = _silent
+    watch: Callable[[Judged, Pace], None] = _unwatched
+    folder: Path | None = None
+    resume: bool = False
+    snapshot_s: float = 60.0
+    budget_s: float | None = None
+    mlflow: str | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out of a run: the best judged step, and how it went.
+
+    curve : every judgement, from step 0 (before training) on
+    steps : steps done; `best` is the one that was kept
+    stopped : "steps", or what ended it earlier: "budget", "patience", "diverged"
+    share : of the parameters, how many trained
+    """
+
+    checkpoint: Checkpoint
+    curve: tuple[Judged, ...]
+    steps: int
+    best: int
+    stopped: str
+    share: float
+    pace: Pace
+    device: str
 
 
 class Family(Protocol):
@@ -84,8 +160,16 @@ class Family(Protocol):
 
     name: str
 
+    def fresh(self, sets: Sequence[ShowerSet]) -> dict[str, Any]:
+        """Configuration of an untrained model for showers like these; the first set is exported."""
+        ...
+
     def shape(self, config: Mapping[str, Any]) -> Shape:
         """The mesh it generates on, in X0 and R_M."""
+        ...
+
+    def part_of(self, parameter: str) -> str:
+        """The part a parameter belongs to; see `catalog.adapt.recipe`."""
         ...
 
     def train(
@@ -94,8 +178,8 @@ class Family(Protocol):
         start: Checkpoint,
         plan: Plan,
         judge: Judge,
-        progress: Progress,
-    ) -> Checkpoint:
+        running: Running,
+    ) -> Trained:
         """Train on one or several detectors; return the step that `judge` likes best.
 
         It is judged, and exported, as a model of the first of them. Same inputs, same result.

@@ -28,6 +28,9 @@ class Adaptation:
     `model` is the digest of the parent ("" for a scratch run). `zero_shot` is w1_geomean of the
     parent against the showers adapted on, as `recommend` computes it; `reached` is w1_geomean after
     the run, on showers it had not seen, and `floor` full simulation against full simulation there.
+    `curve` are (step, w1_geomean) as judged during training, on the showers that choose the step;
+    `trained_share` is the share of the parameters that trained; `energy_kwh` is None where the
+    machine has no counters. Records of before these were kept have none of them.
     """
 
     family: str
@@ -46,13 +49,17 @@ class Adaptation:
     seconds: _Distance
     device: str
     date: str
+    recipe: str = ""
+    curve: tuple[tuple[int, _Distance], ...] = ()
+    trained_share: Annotated[float, Field(ge=0)] | None = None
+    energy_kwh: _Distance | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two records the same experiment."""
         return (
             self.family, self.strategy, self.model, self.target_digest, self.showers,
-            self.steps, self.seed,
+            self.steps, self.seed, self.recipe or self.strategy,
         )  # fmt: skip
 
 

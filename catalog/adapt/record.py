@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +11,17 @@ from typing import Any
 from catalog.adapt.adapt import AdaptResult
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
 from catalog.adapt.log import Adaptation
+from catalog.index import open_index
 from catalog.manifest import build_manifest
 from catalog.physics.observables import observe
 from catalog.physics.present import metrics_table
 from catalog.physics.validate import Comparison
+from catalog.publish import publish
 from catalog.pull import Pulled
 from catalog.scoring.recommend import zero_shot
+from catalog.settings import Settings
 from catalog.showers import ShowerSet
+from catalog.stores import open_store
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,25 @@ def records(done: Finished) -> list[Adaptation]:
     return runs
 
 
-def as_dict(done: Finished) -> dict[str, Any]:
-    """The JSON of `catalog adapt`."""
+def publish_child(done: Finished, settings: Settings, say: Callable[[str], None]) -> str | None:
+    """Publish the adapted version, with its lineage, if it is better than its parent.
+
+    Returns its reference; None if the parent is kept.
+
+    Raises
+    ------
+    CheckFailed, StoreError, NotAuthorised
+    """
+    if not done.helped:
+        return None
+    with open_index(settings.home) as index:
+        store = open_store(settings.store)
+        made = publish(done.adapted.folder, store, settings.store, index, say)
+    return f"{made.version.name}@{made.version.version}"
+
+
+def as_dict(done: Finished, published: str | None = None) -> dict[str, Any]:
+    """The JSON of `catalog adapt`; `published` is the child's reference, if it was published."""
     gain = done.gain
     return {
         "parent": done.parent.ref,
@@ -56,8 +78,13 @@ def as_dict(done: Finished) -> dict[str, Any]:
         "digest": build_manifest(done.adapted.folder).digest,
         "target": {"data": done.target.source, "detector": done.target.detector.name},
         "metric": "w1_geomean",
+        "recipe": done.adapted.recipe.name,
+        "trained_share": round(done.adapted.run.share, 4),
         "showers": done.adapted.showers,
         "steps": done.adapted.steps,
+        "steps_done": done.adapted.run.steps,
+        "best_step": done.adapted.run.best,
+        "stopped": done.adapted.run.stopped,
         "seed": done.adapted.seed,
         "n": gain.n,
         "before": gain.w1[BEFORE],
@@ -66,15 +93,21 @@ def as_dict(done: Finished) -> dict[str, Any]:
         "floor": gain.floor["w1_geomean"],
         "seconds": done.adapted.seconds,
         "scratch_seconds": done.scratch.seconds if done.scratch else None,
+        "device": done.adapted.run.device,
+        "energy_kwh": done.adapted.energy_kwh,
+        "published": published,
     }
 
 
-def human(done: Finished) -> str:
+def human(done: Finished, published: str | None = None) -> str:
     """Before, adapted and scratch on unseen showers, then who won and what it took."""
     gain, adapted = done.gain, done.adapted
+    follow = f"catalog publish {adapted.folder}" if done.helped else f"keep {done.parent.ref}"
     lines = [
         f"{done.parent.ref} adapted to {done.target.detector.name} on {adapted.showers} showers, "
-        f"{adapted.steps} steps, seed {adapted.seed}",
+        f"seed {adapted.seed}",
+        f"recipe {adapted.recipe.name}: {adapted.run.share:.0%} of the parameters trained, "
+        f"{_steps(adapted)}",
         f"compared on {gain.n} showers that none of them has seen, against {gain.n} others",
         "",
         metrics_table(gain),
@@ -82,9 +115,21 @@ def human(done: Finished) -> str:
         f"took     {adapted.seconds:.0f} s"
         + (f"; from scratch {done.scratch.seconds:.0f} s" if done.scratch else ""),
         f"verdict  {_verdict(done)}",
-        f"next     catalog publish {adapted.folder}",
+        f"next     catalog show {published}" if published else f"next     {follow}",
     ]
     return "\n".join(lines)
+
+
+def _steps(run: AdaptResult) -> str:
+    done, best = run.run.steps, run.run.best
+    if run.run.stopped == "steps":
+        return f"best of {done} steps: {best}"
+    why = {
+        "budget": "the budget ended it",
+        "patience": "it had stopped improving",
+        "diverged": "the loss was no longer a number",
+    }[run.run.stopped]
+    return f"stopped after {done} of {run.steps} steps ({why}), best: {best}"
 
 
 def _verdict(done: Finished) -> str:
@@ -101,10 +146,10 @@ def _verdict(done: Finished) -> str:
 def _record(
     done: Finished, run: AdaptResult, reached: float, zero_shot: float | None
 ) -> Adaptation:
-    scratch = run.strategy == "scratch"
+    scratch = run.recipe.strategy == "scratch"
     return Adaptation(
         family=run.card.family or "",
-        strategy=run.strategy,
+        strategy=run.recipe.strategy,
         model="" if scratch else done.parent.digest,
         model_ref="" if scratch else done.parent.ref,
         target=done.target.detector.name,
@@ -117,6 +162,10 @@ def _record(
         reached=reached,
         floor=done.gain.floor["w1_geomean"],
         seconds=run.seconds,
-        device=f"CPU, {platform.machine()}",
+        device=run.run.device,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        recipe=run.recipe.name,
+        curve=tuple((at.step, at.score) for at in run.run.curve if math.isfinite(at.score)),
+        trained_share=run.run.share,
+        energy_kwh=run.energy_kwh,
     )

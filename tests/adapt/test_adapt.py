@@ -9,6 +9,7 @@ import pytest
 
 from catalog.adapt.adapt import adapt, unseen
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, compare
+from catalog.adapt.recipe import default_recipe, load_recipe
 from catalog.card import read_card
 from catalog.errors import BadFile, CatalogError, UsageError
 from catalog.pull import Pulled, read_folder
@@ -70,7 +71,9 @@ def test_the_child_names_its_parent_and_its_new_detector(
 def test_a_model_from_scratch_has_no_parent_and_none_of_its_weights(
     parent: Pulled, target: ShowerSet, tmp_path: Path
 ) -> None:
-    fresh = adapt(parent, target, showers=40, steps=2, strategy="scratch", out=tmp_path / "s")
+    fresh = adapt(
+        parent, target, showers=40, steps=2, recipe=load_recipe("scratch"), out=tmp_path / "s"
+    )
     child = adapt(parent, target, showers=40, steps=2, out=tmp_path / "c")
     assert fresh.card.lineage is None
     assert fresh.card.name != child.card.name
@@ -135,7 +138,7 @@ def test_an_interrupted_adaptation_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("catalog.adapt.adapt.write_test_vectors", fail)
+    monkeypatch.setattr("catalog.adapt.version.write_test_vectors", fail)
     with pytest.raises(CatalogError, match="disk full"):
         adapt(parent, target, showers=40, steps=2, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -147,6 +150,27 @@ def test_a_model_that_generates_nothing_cannot_be_adapted(
     regressor = read_folder(ROOT / "versions" / "energy-regressor-siw")
     with pytest.raises(UsageError, match="no family"):
         adapt(regressor, target, showers=40, steps=2, out=tmp_path / "out")
+
+
+def test_the_budget_ends_training_at_the_best_step_so_far(
+    parent: Pulled, target: ShowerSet, tmp_path: Path
+) -> None:
+    done = adapt(parent, target, showers=40, steps=10**6, budget_s=0.2, out=tmp_path / "c")
+    assert done.run.stopped == "budget"
+    assert done.run.steps < 10**5
+    scores = {judged.step: judged.score for judged in done.run.curve}
+    assert scores[done.run.best] == min(scores.values())
+    assert done.run.steps in scores
+
+
+def test_the_default_recipe_is_the_one_measured_best(
+    parent: Pulled, target: ShowerSet, tmp_path: Path
+) -> None:
+    done = adapt(parent, target, showers=40, steps=1, out=tmp_path / "c")
+    assert done.recipe == default_recipe("cvae", 40)
+    assert done.recipe.backbone_lr is not None
+    assert done.card.training is not None
+    assert done.card.training.recipe["name"] == done.recipe.name
 
 
 def test_no_shower_used_for_adapting_is_called_unseen(target: ShowerSet) -> None:
@@ -169,8 +193,10 @@ def test_the_comparison_has_the_floor_and_every_model(
 def test_adapting_on_300_showers_beats_before_on_unseen_showers(tmp_path: Path) -> None:
     parent = read_folder(ROOT / "versions" / "vae-pbwo4")
     showers = read_showers(ROOT / "data" / "par04-siw-electron.h5")
-    for strategy in ("full", "scratch"):
-        adapt(parent, showers, showers=300, steps=800, strategy=strategy, out=tmp_path / strategy)  # type: ignore[arg-type]
+    for name in ("full", "scratch"):
+        adapt(
+            parent, showers, showers=300, steps=800, recipe=load_recipe(name), out=tmp_path / name
+        )
     full, scratch = read_folder(tmp_path / "full"), read_folder(tmp_path / "scratch")
     gain = compare(parent, full, showers, showers=300, scratch=scratch)
     assert gain.w1[AFTER] < 0.5 * gain.w1[BEFORE]

@@ -11,16 +11,24 @@ import pytest
 torch = pytest.importorskip("torch")
 ort = pytest.importorskip("onnxruntime")
 
-from catalog.adapt.family import Checkpoint, Plan, TrainingData, load_family  # noqa: E402
+from catalog.adapt.family import (  # noqa: E402
+    Checkpoint,
+    Judge,
+    Plan,
+    Running,
+    Trained,
+    TrainingData,
+    load_family,
+)
+from catalog.adapt.recipe import load_recipe  # noqa: E402
 from catalog.domain.geometry import Geometry  # noqa: E402
 from catalog.errors import BadFile  # noqa: E402
-from sample_models import cvae, gan3d  # noqa: E402
+from sample_models import cvae  # noqa: E402
 from sample_models.tools import load_weights  # noqa: E402
 
 GEOMETRY = Geometry(0.03, layers=25, layer_x0=1.0, cell_rm=0.23, critical_mev=8.8)
 CONFIGS: dict[str, dict[str, Any]] = {
     "cvae": cvae.fresh_config((11,)),
-    "3dgan": gan3d.native_config(8.92, 21.6, 9.2, 5.0) | {"channels": 8},
 }
 
 
@@ -37,15 +45,15 @@ def toy(name: str, n: int = 12) -> TrainingData:
     )  # fmt: skip
 
 
-def nothing(*_: int) -> None:
-    pass
-
-
-def train(name: str, steps: int = 2, **plan: Any) -> Checkpoint:
+def run(name: str, judge: Judge, steps: int = 2, **running: Any) -> Trained:
     start = Checkpoint(name, CONFIGS[name], {})
+    plan = Plan(load_recipe("scratch"), steps, seed=3, batch=4)
+    return load_family(name).train([toy(name)], start, plan, judge, Running(**running))
+
+
+def train(name: str, steps: int = 2) -> Checkpoint:
     judge = lambda showers: -float(np.abs(showers).sum())  # noqa: E731  some judge
-    made = Plan(**({"strategy": "scratch", "steps": steps, "seed": 3, "batch": 4} | plan))
-    return load_family(name).train([toy(name)], start, made, judge, nothing)
+    return run(name, judge, steps).checkpoint
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -75,13 +83,8 @@ def test_the_exported_graph_equals_the_torch_model(name: str, tmp_path: Path) ->
     gev = rng.uniform(1, 100, (5, 1)).astype(np.float32)
     session = ort.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     found = session.run([outputs[0].name], {"noise": noise, "energy_gev": gev})[0]
-    if name == "cvae":
-        model = cvae.Cvae(checkpoint.config)
-        load_weights(model, checkpoint.weights)
-    else:
-        both = gan3d.Gan3d(checkpoint.config)
-        load_weights(both, checkpoint.weights)
-        model = both.generator
+    model = cvae.Cvae(checkpoint.config)
+    load_weights(model, checkpoint.weights)
     with torch.no_grad():
         wanted = model(torch.tensor(noise), torch.tensor(gev)).numpy()
     assert found.shape == (5, *outputs[0].shape[1:])
@@ -114,19 +117,31 @@ def test_weights_that_do_not_fit_are_refused(name: str, damage: str, tmp_path: P
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_best_judged_step_is_returned(name: str) -> None:
+    scores, steps = iter([3.0, 1.0, 2.0, 4.0]), []
+    best = run(name, lambda _: next(scores), 3, progress=lambda done, _: steps.append(done))
     scores = iter([3.0, 1.0, 2.0, 4.0])
-    start = Checkpoint(name, CONFIGS[name], {})
-    best_of = load_family(name).train(
-        [toy(name)], start, Plan("scratch", 3, 3, 4), lambda _: next(scores), nothing
-    )
-    steps_done = []
-    scores = iter([3.0, 1.0, 2.0, 4.0])
-    other = load_family(name).train(
-        [toy(name)], start, Plan("scratch", 3, 3, 4), lambda _: -next(scores),
-        lambda done, _: steps_done.append(done),
-    )  # fmt: skip
-    assert steps_done == [1, 2, 3]
-    assert any(not np.array_equal(best_of.weights[k], other.weights[k]) for k in other.weights)
+    worst = run(name, lambda _: -next(scores), 3)
+    assert steps == [1, 2, 3]
+    assert (best.best, worst.best) == (1, 3)
+    assert [judged.score for judged in best.curve] == [3.0, 1.0, 2.0, 4.0]
+    a, b = best.checkpoint.weights, worst.checkpoint.weights
+    assert any(not np.array_equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_parameter_belongs_to_a_known_part(name: str) -> None:
+    family = load_family(name)
+    for parameter in train(name, steps=1).weights:
+        assert family.part_of(parameter).partition(".")[0] in {
+            "embedder", "backbone", "head", "critic",
+        }, parameter  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_part_of_every_head_is_found(name: str) -> None:
+    parts = {load_family(name).part_of(key) for key in train(name, steps=1).weights}
+    assert "head" in parts
+    assert any(part.startswith("backbone") for part in parts)
 
 
 def test_decoded_showers_have_the_layer_sums_of_their_code() -> None:

@@ -1,0 +1,172 @@
+"""Train a family from nothing on the showers of one or several detectors; resumable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.adapt.energy import Meter
+from catalog.adapt.family import Checkpoint, Judged, Pace, Plan, Running, Trained, load_family
+from catalog.adapt.judge import make_judge, training_data
+from catalog.adapt.recipe import default_recipe, load_recipe, measured
+from catalog.adapt.version import (
+    export_version,
+    finish_version,
+    new_folder,
+    refuse_taken,
+    training_record,
+)
+from catalog.card import Card
+from catalog.errors import UsageError
+from catalog.showers import ShowerSet
+
+MIN_SHOWERS = 40
+STEPS = 3000
+_JUDGED = 600  # showers generated each time the step is judged
+_MOST_KEPT, _KEPT = 300, 0.25  # showers kept out of training to judge by
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A version folder, ready to be published, and how it was trained."""
+
+    folder: Path
+    card: Card
+    run: Trained
+    seconds: float
+
+
+def plan_training(
+    family: str, showers: int, *, recipe: str | None = None, steps: int | None = None,
+    batch: int | None = None, seed: int = 0,
+) -> Plan:  # fmt: skip
+    """The plan for training from nothing: recipe by name or file, else as measured.
+
+    Raises
+    ------
+    UsageError, NotFound, BadFile
+    """
+    how = measured(load_recipe(recipe), family, showers) if recipe else None
+    how = how or default_recipe(family, showers, scratch=True)
+    if how.strategy != "scratch":
+        raise UsageError(
+            f"recipe {how.name!r} ({how.strategy}) needs a parent",
+            "train with strategy scratch, or adapt: catalog adapt REF --data FILE --out DIR",
+        )
+    steps = steps or (how.steps if recipe else None) or STEPS
+    return Plan(how, steps, seed, batch or how.batch or 64)
+
+
+def unfinished(out: Path) -> Path:
+    """Where the snapshots of a run that will become `out` lie."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def train(
+    family_name: str,
+    sets: Sequence[ShowerSet],
+    out: Path,
+    plan: Plan,
+    card: Mapping[str, Any],
+    running: Running,
+    kept: int | None = None,
+    domain: Mapping[str, Any] | None = None,
+) -> TrainResult | None:
+    """Train on several detectors; the result generates for the first.
+
+    The last showers of the first set choose the step (by w1_geomean), `kept` of them; the others
+    train. A run that was killed goes on from `running.folder` with `running.resume`. Under
+    torchrun every process calls this; only the first one writes, the others return None.
+
+    Parameters
+    ----------
+    card : name, summary, licence and what else its card should say
+    domain : what its card should say of the domain that the showers do not
+
+    Raises
+    ------
+    UsageError, NotFound, MissingExtra
+    """
+    first = sets[0]
+    if any(len(showers) < MIN_SHOWERS for showers in sets):
+        raise UsageError(f"a set of showers has fewer than {MIN_SHOWERS}: too few to train on")
+    refuse_taken(out)
+    started, meter = time.monotonic(), Meter()
+    family = load_family(family_name)
+    config = family.fresh(sets)
+    shape = family.shape(config)
+    cut = len(first) - (kept or min(_MOST_KEPT, round(_KEPT * len(first))))
+    beam, judge = make_judge(first.part(cut), shape, _JUDGED)
+    data = [training_data(showers, shape, beam) for showers in (first.part(0, cut), *sets[1:])]
+    run = family.train(data, Checkpoint(family_name, config, {}), plan, judge, running)
+    if os.environ.get("RANK", "0") != "0":
+        return None
+    seconds, kwh = round(time.monotonic() - started, 1), meter.kwh()
+    with new_folder(out) as folder:
+        made = export_version(folder, family, run.checkpoint, first)
+        record = training_record(sets, plan, judged_on=len(first) - cut)
+        spent = {"device": run.device, "seconds": seconds, "energy_kwh": kwh}
+        document = Card(
+            task="shower-generation",
+            family=family_name,
+            inputs=made.inputs,
+            outputs=made.outputs,
+            domain=made.domain.model_copy(update=dict(domain or {})),
+            training=record.model_copy(update=spent),
+            **card,
+        )
+        done = finish_version(folder, document, sets)
+    if running.folder is not None:
+        shutil.rmtree(running.folder, ignore_errors=True)
+    return TrainResult(out, done, run, seconds)
+
+
+def line(plan: Plan, judged: Judged, pace: Pace) -> str:
+    """One judgement in words."""
+    loss = "" if judged.loss is None else f"  loss {judged.loss:.5g}"
+    return (
+        f"step {judged.step}/{plan.steps}{loss}  w1 {judged.score:.4f}  "
+        f"{pace.showers_per_s:,.0f} showers/s, waiting for data {pace.waiting:.1%}  "
+        f"{_left(pace.seconds_left)} left"
+    )
+
+
+def as_dict(done: TrainResult) -> dict[str, Any]:
+    """The JSON of `catalog train`."""
+    run = done.run
+    return {
+        "folder": str(done.folder),
+        "name": done.card.name,
+        "family": done.card.family,
+        "metric": "w1_geomean",
+        "best": min(judged.score for judged in run.curve),
+        "best_step": run.best,
+        "steps": run.steps,
+        "stopped": run.stopped,
+        "curve": [asdict(judged) for judged in run.curve],
+        "device": run.device,
+        "showers_per_s": round(run.pace.showers_per_s, 1),
+        "waiting": round(run.pace.waiting, 4),
+        "seconds": done.seconds,
+        "energy_kwh": done.card.training.energy_kwh if done.card.training else None,
+    }
+
+
+def human(done: TrainResult) -> str:
+    """Where it is and how good."""
+    value = as_dict(done)
+    return (
+        f"{value['name']}: w1_geomean {value['best']:.3g} on the showers that chose step "
+        f"{value['best_step']} of {value['steps']} (ended by: {value['stopped']})\n"
+        f"took {done.seconds:.0f} s on {value['device']}, {value['showers_per_s']:,.0f} showers/s\n"
+        f"next: catalog validate {done.folder}/ --data FILE; catalog publish {done.folder}"
+    )
+
+
+def _left(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,58 @@
+"""catalog train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from catalog.adapt.duration import parse_duration
+from catalog.adapt.family import Running
+from catalog.adapt.train import as_dict, human, line, plan_training, train, unfinished
+from catalog.cli import out
+from catalog.cli.data import DETECTOR, PARTICLE, load_target
+
+SETS = typer.Option(..., "--data", help="Full-simulation showers; repeat it for more detectors.")
+
+
+def run(
+    family: str = typer.Argument(help="What to train: cvae, 3dgan, or another installed family."),
+    data: list[Path] = SETS,
+    to: Path = typer.Option(..., "--out", help="New folder for the trained version."),
+    name: str = typer.Option(None, help="Name of the model; default: FAMILY-DETECTOR."),
+    licence: str = typer.Option("LicenseRef-unstated", help="SPDX identifier for its card."),
+    recipe: str = typer.Option(None, help="A recipe of strategy scratch; default: as measured."),
+    steps: int = typer.Option(None, min=1, help="Training steps (default 3000)."),
+    batch: int = typer.Option(None, min=1, help="Showers per step, over all processes."),
+    seed: int = typer.Option(0, help="The same seed gives the same weights on a CPU."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with a run that was stopped."),
+    snapshot: str = typer.Option("1min", help="Time between snapshots, e.g. 30s."),
+    budget: str = typer.Option(None, help="Stop training after this long, e.g. 2h."),
+    mlflow: str = typer.Option(None, help="Tracking URI of an MLflow server to report to."),
+    detector: str = DETECTOR,
+    particle: str = PARTICLE,
+    as_json: bool = out.JSON,
+) -> None:
+    """Train a model from nothing on one or more detectors; the first one is what it generates."""
+    sets = [load_target(path, detector, particle, None) for path in data]
+    count = sum(len(showers) for showers in sets)
+    plan = plan_training(family, count, recipe=recipe, steps=steps, batch=batch, seed=seed)
+    limit = parse_duration(budget) if budget else None
+    running = Running(
+        watch=lambda judged, pace: out.say(line(plan, judged, pace)),
+        folder=unfinished(to), resume=resume, budget_s=limit, mlflow=mlflow,
+        snapshot_s=parse_duration(snapshot),
+    )  # fmt: skip
+    first = sets[0].detector.name
+    card = {
+        "name": name or f"{family}-{first}"[:64],
+        "summary": f"{family} trained on {count} showers of {first}"[:200],
+        "licence": licence,
+    }
+    try:
+        done = train(family, sets, to, plan, card, running)
+    except SystemExit:
+        out.say(f"stopped; its snapshot is in {unfinished(to)}\n  next: repeat it with --resume")
+        raise
+    if done:
+        out.emit(as_dict(done), as_json, lambda: human(done))
