@@ -91,14 +91,21 @@ def read_folder(folder: Path) -> Pulled:
 def resolve(ref: str, index: Index, store: str) -> Committed:
     """The version that a reference means in the configured store: the newest if it names none.
 
+    An alias is asked of the store, because it may have moved since the last sync.
+
     Raises
     ------
     NotFound
         With the nearest names.
     """
-    wanted = parse_ref(ref)
+    wanted, number = parse_ref(ref), None
+    if wanted.alias:
+        number = _aliased(open_store(wanted.store or store), wanted.name, wanted.alias)
     rows = index.lookup(
-        wanted.name, store=wanted.store or store, version=wanted.version, digest=wanted.digest
+        wanted.name,
+        store=wanted.store or store,
+        version=number or wanted.version,
+        digest=wanted.digest,
     )
     if rows:
         return Committed(rows[0].name, rows[0].version, rows[0].digest)
@@ -110,7 +117,7 @@ def resolve(ref: str, index: Index, store: str) -> Committed:
             f"{wanted.name!r} has no version {what!r} {where}"
             if what
             else f"{wanted.name!r} is not {where}",
-            f"see where it is: catalog show {wanted.name}",
+            f"learn what is new there: catalog sync; or see: catalog show {wanted.name}",
         )
     import difflib
 
@@ -120,6 +127,18 @@ def resolve(ref: str, index: Index, store: str) -> Committed:
         + (f"; close: {', '.join(close)}" if close else ""),
         "list all: catalog search    (published elsewhere? refresh the index: catalog sync)",
     )
+
+
+def _aliased(store: Store, name: str, alias: str) -> int:
+    """The number of the version that an alias means now."""
+    known = {it.alias: it.version for it in store.aliases(name)}
+    if alias not in known:
+        have = ", ".join(known) or "none"
+        raise NotFound(
+            f"{name!r} has no alias {alias!r} (it has {have})",
+            f"see its versions: catalog show {name}",
+        )
+    return known[alias]
 
 
 def fetch(version: Committed, settings: Settings, store: Store | None = None) -> Pulled:

@@ -1,4 +1,4 @@
-"""References people type: `name`, `name@3`, `name@sha256:...`, `store:name@...`."""
+"""References people type: name, name@3, name@champion, name@sha256:..., store:name@... ."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from catalog.errors import UsageError
 _REF = re.compile(
     r"^(?:(?P<store>[a-z0-9][a-z0-9_-]{0,31}):)?"
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,248}[A-Za-z0-9._-])?)"
-    r"(?:@(?:(?P<version>[1-9][0-9]{0,8})|(?P<digest>sha256:[0-9a-f]{6,64})))?$"
+    r"(?:@(?:(?P<version>[1-9][0-9]{0,8})|(?P<digest>sha256:[0-9a-f]{6,64})"
+    r"|(?P<alias>[A-Za-z_][A-Za-z0-9_-]{0,254})))?$"  # also what MLflow's other users call theirs
 )
+_NUMBERED = re.compile(r"^(latest|v[0-9]+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A parsed reference; at most one of version and digest (may be a prefix) is set."""
+    """A parsed reference; at most one of version, digest (may be a prefix) and alias is set."""
 
     name: str
     store: str | None = None
     version: int | None = None
     digest: str | None = None
+    alias: str | None = None
 
 
 def parse_ref(text: str) -> Ref:
@@ -36,7 +39,19 @@ def parse_ref(text: str) -> Ref:
     if not found:
         raise UsageError(
             f"not a model reference: {text[:100]!r}",
-            "write name, name@3 or name@sha256:..., for example: catalog show vae-clic-siw@1",
+            "write name, name@3, name@champion or name@sha256:..., "
+            "for example: catalog show vae-clic-siw@1",
         )
-    version = found["version"]
-    return Ref(found["name"], found["store"], int(version) if version else None, found["digest"])
+    version, alias = found["version"], found["alias"]
+    if alias and is_numbered(alias):
+        raise UsageError(
+            f"{alias!r} is no alias",
+            f"the newest is {found['name']}, the third {found['name']}@3",
+        )
+    number = int(version) if version else None
+    return Ref(found["name"], found["store"], number, found["digest"], alias)
+
+
+def is_numbered(alias: str) -> bool:
+    """Whether it reads as a version, or as the newest one: `v3`, `latest`."""
+    return bool(_NUMBERED.match(alias))

@@ -3,6 +3,7 @@
 CATALOG_HOME    data: the embedded MLflow registry and the index  (default $XDG_DATA_HOME/hep-model-catalog)
 CATALOG_CACHE   pulled versions; safe to delete                   (default $XDG_CACHE_HOME/hep-model-catalog)
 CATALOG_STORE   the store to publish to and pull from             (default "mlflow", the embedded one)
+CATALOG_PROTECTED  aliases, besides champion, that only a validated version may have  (default none)
 """  # noqa: E501
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """Folders and the store's URI."""
+    """Folders, the store's URI, and the aliases that need a validation."""
 
     home: Path
     cache: Path
     store: str
+    protected: frozenset[str] = frozenset({"champion"})
 
 
 def load_settings() -> Settings:
@@ -30,4 +32,6 @@ def load_settings() -> Settings:
         home=Path(os.environ.get("CATALOG_HOME") or Path(data) / "hep-model-catalog").absolute(),
         cache=Path(os.environ.get("CATALOG_CACHE") or Path(cache) / "hep-model-catalog").absolute(),
         store=os.environ.get("CATALOG_STORE") or "mlflow",
+        # Names are only added: what `champion` means must not depend on somebody's shell.
+        protected=frozenset({"champion", *os.environ.get("CATALOG_PROTECTED", "").split()}),
     )

@@ -25,6 +25,7 @@ def describe(version: Committed, index: Index) -> dict[str, Any]:
         "stores": sorted({r.store for r in rows if r.digest == row.digest and r.digest})
         or [row.store],
         "versions": sorted({r.version for r in rows}),
+        "aliases": list(row.aliases),
         "card": card,
         "materials": list(row.materials),
         "lineage": {
@@ -40,6 +41,8 @@ def page(value: dict[str, Any]) -> str:
     """The description as text."""
     card = value["card"]
     lines = [f"{value['ref']}  {value['digest'] or '(no manifest)'}"]
+    if value["aliases"]:
+        lines.append(f"also {', '.join(value['aliases'])}")
     if card is None:
         lines.append("undocumented: registered by other means, without a card")
         return "\n".join(lines)

@@ -31,7 +31,7 @@ def sync(store: Store, store_name: str, index: Index, say: Callable[[str], None]
             except Exception as exc:  # noqa: BLE001  one card must not stop the others
                 say(f"{version.name}@{version.version}: {type(exc).__name__}: {exc}")
         rows.append(row)
-    index.replace_store(store_name, rows)
+    index.replace_store(store_name, rows, store.aliases())
     return len(rows)
 
 

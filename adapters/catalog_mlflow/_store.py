@@ -1,4 +1,4 @@
-"""The MLflow store: the six verbs of `catalog.stores.protocol` in terms of MLflow's."""
+"""The MLflow store: the verbs of `catalog.stores.protocol` in terms of MLflow's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 from catalog.errors import CatalogError, NotFound, StoreError
 from catalog.manifest import MANIFEST_FILE, MAX_MANIFEST, Entry, Manifest
-from catalog.stores.protocol import Committed
-from catalog_mlflow import _registry, _staging
+from catalog.stores.protocol import Alias, Committed
+from catalog_mlflow import _aliases, _registry, _staging
 from catalog_mlflow._client import connect
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._folder import BucketFolder, Folder, LocalFolder
@@ -120,6 +120,17 @@ class MlflowStore:
             self._edge.call(self._client.update_run, run.info.run_id, status="FINISHED")
         self._runs.pop((name, manifest.digest), None)
         return committed
+
+    def aliases(self, name: str | None = None) -> Iterator[Alias]:
+        """Every alias, by model and alias, whoever set it."""
+        return iter(_aliases.list_aliases(self._client, self._edge, name))
+
+    def point(self, name: str, alias: str, version: int | None) -> None:
+        """Set, move or remove an alias."""
+        if version is None:
+            _aliases.remove_alias(self._client, self._edge, name, alias)
+        else:
+            _aliases.set_alias(self._client, self._edge, name, alias, version)
 
     @cached_property
     def _client(self) -> Any:

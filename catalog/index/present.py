@@ -17,6 +17,7 @@ def as_dict(row: Row) -> dict[str, Any]:
         "detector_type": row.detector_type, "particles": list(row.particles),
         "energy_gev": None if row.e_low is None else [row.e_low, row.e_high],
         "licence": row.licence, "validated": row.validated, "summary": row.summary,
+        "aliases": list(row.aliases),
     }  # fmt: skip
 
 
@@ -27,9 +28,10 @@ def human(rows: list[Row]) -> str:
             row.ref, row.task or "undocumented", row.family or "-", row.detector or "-",
             " ".join(particle_name(pdg) for pdg in row.particles) or "-",
             "-" if row.e_low is None else f"{row.e_low:.3g}..{row.e_high:.3g}",
-            "yes" if row.validated else "no",
+            "yes" if row.validated else "no", " ".join(row.aliases),
         )
         for row in rows
     ]  # fmt: skip
-    head = ("REF", "TASK", "FAMILY", "DETECTOR", "PARTICLES", "GEV", "VALIDATED")
-    return table(head, lines)
+    head = ("REF", "TASK", "FAMILY", "DETECTOR", "PARTICLES", "GEV", "VALIDATED", "ALIASES")
+    shown = len(head) if any(row.aliases for row in rows) else len(head) - 1
+    return table(head[:shown], [line[:shown] for line in lines])

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catalog.errors import StoreError
 from catalog.index.query import DETECTOR_TYPES, Query
 
-_SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from catalog.stores.protocol import Alias
+
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
   id INTEGER PRIMARY KEY,
@@ -39,6 +42,10 @@ CREATE TABLE IF NOT EXISTS materials (
   version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, material TEXT NOT NULL,
   PRIMARY KEY (version_id, material)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aliases (
+  store TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL,
+  PRIMARY KEY (store, name, alias)
+) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text);
 """
 _COLUMNS = (
@@ -49,7 +56,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One version as the index knows it. `task` is None for an undocumented version."""
+    """One version as the index knows it. `task` is None for an undocumented version.
+
+    `aliases` are read only; they are put by `Index.set_alias` and `Index.replace_store`.
+    """
 
     store: str
     name: str
@@ -68,6 +78,7 @@ class Row:
     card: str = ""
     particles: tuple[int, ...] = ()
     materials: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def ref(self) -> str:
@@ -87,12 +98,28 @@ class Index:
             self._delete("store = ? AND name = ? AND version = ?", row.store, row.name, row.version)
             self._insert(row)
 
-    def replace_store(self, store: str, rows: Iterable[Row]) -> None:
-        """Make the index hold exactly `rows` for one store, in one transaction."""
+    def replace_store(self, store: str, rows: Iterable[Row], aliases: Iterable[Alias] = ()) -> None:
+        """Make the index hold exactly `rows` and `aliases` for one store, in one transaction."""
         with self._transaction():
             self._delete("store = ?", store)
             for row in rows:
                 self._insert(row)
+            self._db.execute("DELETE FROM aliases WHERE store = ?", (store,))
+            for alias in aliases:
+                self._put_alias(store, alias)
+
+    def set_alias(self, store: str, alias: Alias) -> None:
+        """Remember what an alias of a store means now."""
+        with self._transaction():
+            self._put_alias(store, alias)
+
+    def drop_alias(self, store: str, name: str, alias: str) -> None:
+        """Forget an alias."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM aliases WHERE store = ? AND name = ? AND alias = ?",
+                (store, name, alias),
+            )
 
     def search(self, query: Query) -> tuple[int, list[Row]]:
         """(number of matches, the first `query.limit` of them) in a stable order."""
@@ -164,6 +191,11 @@ class Index:
         text = " ".join(str(word) for word in (*words, *row.materials) if word)
         self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, text))
 
+    def _put_alias(self, store: str, alias: Alias) -> None:
+        text = alias.alias.encode("utf-8", "backslashreplace").decode()  # a stranger's
+        values = (store, alias.name, text, alias.version)
+        self._db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?, ?)", values)
+
     def _rows(self, tail: str, values: tuple[Any, ...]) -> list[Row]:
         sql = f"SELECT id, {', '.join(_COLUMNS)} FROM versions{tail}"  # noqa: S608
         found = self._db.execute(sql, values).fetchall()
@@ -176,7 +208,15 @@ class Index:
         particles = self._db.execute(
             "SELECT pdg FROM particles WHERE version_id = ? ORDER BY pdg DESC", (number,)
         )
-        return Row(**fields, particles=tuple(r[0] for r in particles))
+        aliases = self._db.execute(
+            "SELECT alias FROM aliases WHERE store = ? AND name = ? AND version = ? ORDER BY alias",
+            (fields["store"], fields["name"], fields["version"]),
+        )
+        return Row(
+            **fields,
+            particles=tuple(r[0] for r in particles),
+            aliases=tuple(str(r[0]) for r in aliases),
+        )
 
 
 @contextmanager
@@ -213,7 +253,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == _SCHEMA_VERSION:
         return
-    if version != 0:
+    if version not in (0, 1):  # the tables of 1 are among those of today
         raise sqlite3.DatabaseError(f"written by another version of the catalog (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from catalog.errors import NotFound, StoreError
 from catalog.manifest import Entry, Manifest, copy_verified
-from catalog.stores.protocol import Committed
+from catalog.stores.protocol import Alias, Committed
 
 
 class MemoryStore:
@@ -21,6 +21,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._blobs: dict[str, bytes] = {}
         self._versions: dict[str, list[tuple[str, bytes]]] = {}
+        self._aliases: dict[tuple[str, str], int] = {}
 
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every committed version, by name and number."""
@@ -76,6 +77,27 @@ class MemoryStore:
                     return Committed(name, number, digest)
             entries.append((manifest.digest, manifest.to_bytes()))
             return Committed(name, len(entries), manifest.digest)
+
+    def aliases(self, name: str | None = None) -> Iterator[Alias]:
+        """Every alias, by model and name."""
+        with self._lock:
+            found = [
+                Alias(model, alias, version)
+                for (model, alias), version in sorted(self._aliases.items())
+                if name in (None, model)
+            ]
+        return iter(found)
+
+    def point(self, name: str, alias: str, version: int | None) -> None:
+        """Set, move or remove an alias."""
+        with self._lock:
+            if version is None:
+                if self._aliases.pop((name, alias), None) is None:
+                    raise NotFound(f"{name} has no alias {alias!r}")
+            elif not 1 <= version <= len(self._versions.get(name, [])):
+                raise NotFound(f"no version {name}@{version} in this store")
+            else:
+                self._aliases[name, alias] = version
 
 
 def _digest(data: bytes) -> str:

@@ -26,8 +26,17 @@ class Committed:
     digest: str
 
 
+@dataclass(frozen=True)
+class Alias:
+    """One name for one version of a model. The text comes from the store: anybody may set it."""
+
+    name: str
+    alias: str
+    version: int
+
+
 class Store(Protocol):
-    """Six methods; the conformance suite in tests/conformance says what they promise."""
+    """Eight methods; the conformance suite in tests/conformance says what they promise."""
 
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, of one model or of all, by name and number."""
@@ -71,5 +80,21 @@ class Store(Protocol):
         ------
         StoreError
             Files are missing, or the store failed; nothing is visible then.
+        """
+        ...
+
+    def aliases(self, name: str | None = None) -> Iterator[Alias]:
+        """Every alias, of one model or of all, by model and alias; none for an unknown model."""
+        ...
+
+    def point(self, name: str, alias: str, version: int | None) -> None:
+        """Make an alias mean a version, in one step, whatever it meant before; None removes it.
+
+        Of two at once the last one wins; no reader ever sees none.
+
+        Raises
+        ------
+        NotFound
+            No such version, or, to remove, no such alias; nothing has changed then.
         """
         ...

@@ -11,7 +11,7 @@ import pytest
 
 from catalog.errors import CatalogError, DigestMismatch, NotFound, StoreError
 from catalog.manifest import Entry, Manifest, parse_manifest
-from catalog.stores.protocol import Committed, Store
+from catalog.stores.protocol import Alias, Committed, Store
 
 FILES = {
     "card.yaml": b"name: shower\n",
@@ -248,3 +248,89 @@ class StoreConformance:
         assert sorted(version.version for version in found) == [1, 2, 3, 4]
         digests = {manifest_of(numbered(number)).digest for number in range(4)}
         assert {version.digest for version in store.versions(name)} == digests
+
+    def test_a_new_model_has_no_aliases(self, store: Store, name: str) -> None:
+        assert list(store.aliases(name)) == []
+        publish(store, name, FILES)
+        assert list(store.aliases(name)) == []
+
+    def test_an_alias_means_the_version_it_was_given(self, store: Store, name: str) -> None:
+        publish(store, name, FILES)
+        store.point(name, "champion", 1)
+        assert list(store.aliases(name)) == [Alias(name, "champion", 1)]
+        assert Alias(name, "champion", 1) in store.aliases()
+
+    def test_moving_an_alias_leaves_one(self, store: Store, name: str) -> None:
+        for number in range(3):
+            publish(store, name, numbered(number))
+        for version in (1, 3, 3, 2):
+            store.point(name, "champion", version)
+            assert list(store.aliases(name)) == [Alias(name, "champion", version)]
+
+    def test_aliases_and_models_do_not_disturb_each_other(self, store: Store, name: str) -> None:
+        other = f"{name}-other"
+        for model in (name, other):
+            publish(store, model, numbered(1))
+            publish(store, model, numbered(2))
+        store.point(name, "champion", 1)
+        store.point(name, "a-challenger", 2)
+        store.point(other, "champion", 2)
+        store.point(name, "champion", 2)
+        store.point(name, "a-challenger", None)
+        assert list(store.aliases(name)) == [Alias(name, "champion", 2)]
+        assert list(store.aliases(other)) == [Alias(other, "champion", 2)]
+        assert [v.version for v in store.versions(name)] == [1, 2]
+
+    def test_publishing_moves_no_alias(self, store: Store, name: str) -> None:
+        publish(store, name, numbered(1))
+        store.point(name, "champion", 1)
+        publish(store, name, numbered(2))
+        publish(store, name, numbered(1))
+        assert list(store.aliases(name)) == [Alias(name, "champion", 1)]
+
+    def test_an_alias_of_nothing_is_refused_and_changes_nothing(
+        self, store: Store, name: str
+    ) -> None:
+        with pytest.raises(NotFound):
+            store.point(name, "champion", 1)
+        publish(store, name, FILES)
+        store.point(name, "champion", 1)
+        with pytest.raises(NotFound):
+            store.point(name, "champion", 2)
+        with pytest.raises(NotFound):
+            store.point(name, "challenger", None)
+        assert list(store.aliases(name)) == [Alias(name, "champion", 1)]
+
+    def test_a_removed_alias_is_gone_and_can_come_back(self, store: Store, name: str) -> None:
+        publish(store, name, FILES)
+        store.point(name, "champion", 1)
+        store.point(name, "champion", None)
+        assert list(store.aliases(name)) == []
+        with pytest.raises(NotFound):
+            store.point(name, "champion", None)
+        store.point(name, "champion", 1)
+        assert len(list(store.aliases(name))) == 1
+
+    def test_of_two_movers_one_wins_and_no_reader_sees_none(self, store: Store, name: str) -> None:
+        for number in range(2):
+            publish(store, name, numbered(number))
+        store.point(name, "champion", 1)
+
+        def move(version: int) -> None:
+            for _ in range(4):
+                store.point(name, "champion", version)
+
+        def look() -> list[int]:
+            return [alias.version for _ in range(8) for alias in store.aliases(name)]
+
+        *moved, seen = in_threads([lambda: move(1), lambda: move(2), look])
+        assert moved == [None, None]
+        assert len(seen) == 8 and set(seen) <= {1, 2}
+        assert len(list(store.aliases(name))) == 1
+
+    def test_two_first_ones_at_once_leave_one(self, store: Store, name: str) -> None:
+        for number in range(2):
+            publish(store, name, numbered(number))
+        jobs = [lambda v=v: store.point(name, "champion", v) for v in (1, 2, 1, 2)]
+        assert in_threads(jobs) == [None] * 4
+        assert len(list(store.aliases(name))) == 1
