@@ -115,7 +115,8 @@ class EnergyCurve:
         log_e = np.log(incident_gev)
         centre, scale = float(log_e.mean()), max(float(log_e.std()), 1e-3)
         powers = np.vander((log_e - centre) / scale, 3, increasing=True)
-        return cls(centre, scale, np.linalg.lstsq(powers, table, rcond=1e-6)[0])
+        found: Array = np.asarray(np.linalg.lstsq(powers, table, rcond=1e-6)[0], float)
+        return cls(centre, scale, found)
 
     def at(self, incident_gev: Array) -> Array:
         """The means at these energies: (N, F)."""

@@ -26,12 +26,12 @@ def fpd(sample: Array, reference: Array) -> float:
     observables, trust it from some 500 showers a side.
     """
     sample, reference = by_largest(sample, reference)
-    whole = gaussian_distance(_moments(sample), _moments(reference))
+    whole = gaussian_distance(moments(sample), moments(reference))
     rng = np.random.default_rng(0)
     halves = []
     for _ in range(_HALVINGS):
         parts = (np.array_split(x[rng.permutation(len(x))], 2) for x in (sample, reference))
-        halves += [gaussian_distance(_moments(x), _moments(y)) for x, y in zip(*parts, strict=True)]
+        halves += [gaussian_distance(moments(x), moments(y)) for x, y in zip(*parts, strict=True)]
     return float(2 * whole - np.mean(halves))
 
 
@@ -55,7 +55,8 @@ def by_largest(sample: Array, reference: Array) -> tuple[Array, Array]:
     return sample / largest, reference / largest
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean (F,) and covariance (F, F) of the rows."""
     return x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))
 
 

@@ -121,7 +121,11 @@ def join(parts: Sequence[Observables]) -> Observables:
 
     return Observables(
         parts[0].names,
-        *(all_of(n) for n in ("values", "incident_gev", "longitudinal", "radial", "cells")),
+        values=all_of("values"),
+        incident_gev=all_of("incident_gev"),
+        longitudinal=all_of("longitudinal"),
+        radial=all_of("radial"),
+        cells=all_of("cells"),
         theta_rad=all_of("theta_rad"),
         extra={n: np.concatenate([part.extra[n] for part in parts]) for n in parts[0].extra},
         spectrum=all_of("spectrum"),
