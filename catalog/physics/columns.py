@@ -104,11 +104,11 @@ def shower_maximum(longitudinal: Array) -> Array:
 
 def spectra(share: Array) -> Array:
     """Hits of each shower per bin of `SPECTRUM_EDGES`: (N, 17)."""
-    shower, voxel = np.nonzero(share.reshape(len(share), -1) > HIT)
-    energy = share.reshape(len(share), -1)[shower, voxel]
+    flat, voxels = share.ravel(), share[:1].size
+    hits = np.flatnonzero(flat > HIT)
     bins = len(SPECTRUM_EDGES)
-    place = np.minimum((np.log10(energy / HIT) * 4).astype(np.intp), bins - 1)
-    counts = np.bincount(shower * bins + place, minlength=len(share) * bins)
+    place = np.minimum((4 * np.log10(flat[hits] / HIT)).astype(np.intp), bins - 1)
+    counts = np.bincount(hits // voxels * bins + place, minlength=len(share) * bins)
     return counts.reshape(-1, bins).astype(np.float64)
 
 

@@ -56,20 +56,26 @@ class Observables:
 
     def select(self, rows: NDArray[Any] | slice) -> Observables:
         """Some showers: an index array, a mask or a slice."""
-        first = np.cumsum(np.concatenate([[0], self.spectrum.sum(1)])).astype(np.intp)
-        picked = np.arange(len(self))[rows]
-        cells = [self.cells[first[i] : first[i + 1]] for i in picked]
         return replace(
             self,
             values=self.values[rows],
             incident_gev=self.incident_gev[rows],
             longitudinal=self.longitudinal[rows],
             radial=self.radial[rows],
-            cells=np.concatenate([self.cells[:0], *cells]),
+            cells=self._cells_of(rows),
             theta_rad=self.theta_rad[rows],
             extra={name: values[rows] for name, values in self.extra.items()},
             spectrum=self.spectrum[rows],
         )
+
+    def _cells_of(self, rows: NDArray[Any] | slice) -> NDArray[Any]:
+        """The voxels of some showers, which lie shower by shower; of neighbours without a copy."""
+        first = np.cumsum(np.concatenate([[0], self.spectrum.sum(1)])).astype(np.intp)
+        picked = np.arange(len(self))[rows]
+        if len(picked) and (np.diff(picked) == 1).all():
+            return self.cells[first[picked[0]] : first[picked[-1] + 1]]
+        parts = [self.cells[first[i] : first[i + 1]] for i in picked]
+        return np.concatenate([self.cells[:0], *parts])
 
 
 def observe(showers: ShowerSet, sampling_fraction: float | None = None) -> Observables:
@@ -102,11 +108,25 @@ def observe_file(path: Path, **asked: Any) -> Observables:
 def observe_parts(parts: Iterable[ShowerSet]) -> Observables:
     """The observables of showers that come in parts, all with the first part's fraction."""
     found: list[Observables] = []
+    cells: list[NDArray[Any]] = []  # most of the memory: never held twice
     fraction: float | None = None
     for part in parts:
         fraction = fraction or part.sampling_fraction()
-        found.append(observe(part, fraction))
-    return join(found)
+        seen = observe(part, fraction)
+        cells.append(seen.cells)
+        found.append(replace(seen, cells=seen.cells[:0].copy()))
+    return replace(join(found), cells=_drained(cells))
+
+
+def _drained(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """All parts in one array; each is let go as soon as it is copied."""
+    whole = np.empty(sum(map(len, parts)), np.float32)
+    start = 0
+    for index, part in enumerate(parts):
+        whole[start : start + len(part)] = part
+        start += len(part)
+        parts[index] = whole[:0]
+    return whole
 
 
 def join(parts: Sequence[Observables]) -> Observables:

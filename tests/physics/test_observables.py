@@ -30,16 +30,14 @@ def _shower(mesh: Mesh, offset_mm: tuple[float, float] = (0.0, 0.0)) -> ShowerSe
     inside = [
         np.interp([z.z0 / X0, z.z1 / X0], depth, cumulated / cumulated[-1]) for z in mesh.layers
     ]
-    cells = [
-        (hi - lo) * _plane(z, offset_mm) for (lo, hi), z in zip(inside, mesh.layers, strict=True)
-    ]
-    energies = np.concatenate(cells)[None].astype(np.float32)
+    plane = _plane(mesh.layers[0], offset_mm)
+    energies = np.concatenate([(hi - lo) * plane for lo, hi in inside])[None].astype(np.float32)
     detector = DETECTOR.model_copy(update={"sampling_fraction": 1.0})
     return ShowerSet(10 * energies, np.array([10.0]), np.zeros(1), mesh, detector, 22)
 
 
 def _plane(layer: Layer, offset_mm: tuple[float, float]) -> np.ndarray:
-    """Share of a Gaussian of width R_M / 2 in each cell, by fine sampling of its quantiles."""
+    """Share of a Gaussian of width R_M / 2 in each cell, by drawing it."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(0, 0.5 * RM, (2, 400_000)) + np.array(offset_mm)[:, None]
     slow, fast = (y, x) if layer.kind == "cartesian" else (np.arctan2(y, x), np.hypot(x, y))
