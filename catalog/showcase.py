@@ -87,7 +87,8 @@ def _physics(card: dict[str, Any]) -> list[str]:
     for result in card.get("physics", []):
         found = "  ".join(f"{name} {value:.3g}" for name, value in result["metrics"].items())
         floor = "  ".join(f"{name} {value:.3g}" for name, value in result["floor"].items())
-        verdict = "passed" if result["passed"] else "NOT passed"
+        failed = [gate["name"] for gate in result.get("gates", []) if not gate["passed"]]
+        verdict = "passed" if result["passed"] else f"NOT passed {', '.join(failed)}".rstrip()
         lines += ["", f"physics on {result['dataset']} (n = {result['n']}): gates {verdict}"]
         lines += [f"  model  {found}", f"  floor  {floor}"]
     return lines

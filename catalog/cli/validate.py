@@ -41,10 +41,12 @@ def run(
     if keep:
         check_recordable(found)
     if to:
+        from catalog.report.canvas import need_matplotlib
         from catalog.report.folder import check_free, write_folder
         from catalog.report.validation import files_of
 
-        check_free(to, force)  # before minutes of work
+        need_matplotlib()  # both before minutes of work
+        check_free(to, force)
     done = validate(found, load_target(data, detector, particle, showers, skip), seed, skip)
     if to:
         write_folder(to, files_of(done), force)

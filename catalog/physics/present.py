@@ -29,11 +29,14 @@ def as_dict(result: Comparison, ref: str) -> dict[str, Any]:
 def human(result: Comparison, ref: str, matched: str = "") -> str:
     """How the showers were matched, metrics beside their floor, the gates, the verdict."""
     checks = [
-        (g.name, f"{g.value:+.3g}", f"{g.limit:g}", "passed" if g.passed else "FAILED")
+        (
+            g.name, f"{g.value:+.3g}", f"{g.limit:.3g}", f"{g.tolerance:g}", g.bin or "all",
+            "passed" if g.passed else "FAILED",
+        )
         for g in result.gates(ref)
-    ]
+    ]  # fmt: skip
     title = f"{ref} on {result.dataset}: {result.n} showers against {result.n}"
-    gates = table(("GATE", "VALUE", "LIMIT", ""), checks)
+    gates = table(("GATE", "VALUE", "LIMIT", "TOLERANCE", "WORST AT", ""), checks)
     note = "" if result.fraction_known else f"\n\n{_NO_FRACTION}"
     head = f"{title}\n{matched}" if matched else title
     return f"{head}\n\n{metrics_table(result)}\n\n{gates}\n\n{verdict(result, ref)}{note}"

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from catalog.card import Card, Physics
+from catalog.card import Card
 from catalog.compat import MIN_SHOWERS
 from catalog.domain.geometry import geometry_of
 from catalog.errors import UsageError
@@ -67,16 +67,6 @@ class Comparison:
     @cached_property
     def _floor(self) -> Floor:
         return floor_of(self.floor_observables, self.observables[REFERENCE])
-
-    def record(self, label: str) -> Physics:
-        """The entry for the model's card."""
-        return Physics(
-            dataset=self.dataset,
-            n=self.n,
-            metrics=_rounded(self.metrics[label]),
-            floor=_rounded(self.floor),
-            passed=all(gate.passed for gate in self.gates(label)),
-        )
 
 
 def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> Comparison:
@@ -177,7 +167,3 @@ def measure(sample: Observables, reference: Observables) -> dict[str, float]:
 def spread(sample: Observables, reference: Observables) -> dict[str, float]:
     """The bootstrap error of every metric of one comparison."""
     return bootstrap_errors(sample.values, reference.values)
-
-
-def _rounded(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in metrics.items()}

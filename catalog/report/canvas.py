@@ -14,6 +14,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -54,10 +55,10 @@ _DPI = 200  # of a PNG: 1000 pixels wide
 
 
 class Plot(NamedTuple):
-    """One drawing, for a page and for a talk."""
+    """One drawing, for a page and, if a picture was asked for, for a talk."""
 
     svg: str
-    png: bytes
+    png: bytes = b""
 
 
 class Look(NamedTuple):
@@ -100,6 +101,17 @@ def _drawable(character: str) -> bool:
     return " " <= character <= "~" or ("\xa1" <= character <= "\xff" and character != "\xad")
 
 
+def need_matplotlib() -> None:
+    """Say that it is missing before long work, not after.
+
+    Raises
+    ------
+    MissingExtra
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingExtra("plot", "drawing plots")
+
+
 @contextmanager
 def drawing(height: float) -> Iterator[Any]:
     """A figure of the house style, `WIDTH` x `height` inches; render it before leaving.
@@ -118,17 +130,18 @@ def drawing(height: float) -> Iterator[Any]:
         yield Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def render(figure: Any) -> Plot:
-    """The figure as an `<svg>` element and as PNG, without date, author or doctype."""
+def render(figure: Any, picture: bool = False) -> Plot:
+    """The figure as an `<svg>` element, and as PNG if asked, without date, author or doctype."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     vector, raster = io.StringIO(), io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     FigureCanvasSVG(figure).print_svg(vector, metadata=nothing)
-    figure.set_layout_engine("none")  # it is laid out, and doing it again takes as long
-    figure.set_dpi(_DPI)
-    FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})
+    if picture:
+        figure.set_layout_engine("none")  # it is laid out, and doing it again takes as long
+        figure.set_dpi(_DPI)
+        FigureCanvasAgg(figure).print_png(raster, metadata={"Software": None})
     text = vector.getvalue()
     return Plot(text[text.index("<svg") :], raster.getvalue())
 

@@ -18,7 +18,9 @@ _LEAST = 1e-4  # distances below are drawn here: zero has no place on a log axis
 _ZERO_SHOT, _ADAPTED, _SCRATCH = "#0072B2", "#D55E00", "#555555"
 
 
-def w1_chart(w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float]) -> Plot:
+def w1_chart(
+    w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float], picture: bool = False
+) -> Plot:
     """Wasserstein-1 distance of every observable to full simulation, one marker per set.
 
     Parameters
@@ -42,7 +44,7 @@ def w1_chart(w1: Mapping[str, Mapping[str, float]], floor: Mapping[str, float]) 
             x = [_on_axis(row.get(name)) for name in names]
             handles += axis.plot(x, range(len(names)), style.marker, color=style.colour, ms=4.5)
         legend(figure, [bars, *handles], ["floor (full simulation)", *w1])
-        return render(figure)
+        return render(figure, picture)
 
 
 def recommendation_chart(

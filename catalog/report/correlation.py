@@ -55,7 +55,7 @@ def depth_correlations(scene: Scene) -> Plot:
             head(axis, "", label)
         for spare in grid[1 + len(maps) :]:
             spare.set_visible(False)
-        return render(figure)
+        return render(figure, scene.pictures)
 
 
 def _map(figure: Any, axis: Any, values: Array, half: float, what: str) -> None:

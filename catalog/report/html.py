@@ -38,7 +38,7 @@ _METRICS = {
         "separation_mean [0 to 1]",
         "mean separation power of the observables: 0 for equal histograms, 1 for no overlap",
     ),
-    "fpd": ("fpd [1]", "Fréchet distance of the observables (arXiv 2211.10295), finite n"),
+    "fpd": ("fpd [1]", "Fréchet distance of the observables at infinite n (arXiv 2211.10295)"),
     "kpd": (
         "kpd [1]",
         "kernel distance of the observables (arXiv 2211.10295); may fall just below 0",
@@ -192,8 +192,13 @@ def _physics(report: Report) -> Markup:
         ]
         parts += [table(headers, rows, marked=FLOOR), _glossary(keys, FLOOR in report.metrics)]
     if report.gates:
-        headers = ["gate", "value", "limit on |value|", "result"]
-        parts += [tag("h3", "Gates"), table(headers, map(_gate, report.gates))]
+        headers = ["gate", "value", "limit on |value|", "tolerance", "worst at", "result"]
+        about = (
+            "Each value stands where it is nearest to its limit. The limit is the tolerance plus "
+            "what so many showers cannot tell, measured between halves of full simulation."
+        )
+        parts += [tag("h3", "Gates"), tag("p", about, class_="note")]
+        parts.append(table(headers, map(_gate, report.gates)))
     return join(parts)
 
 
@@ -214,7 +219,15 @@ def _glossary(keys: Sequence[str], with_floor: bool) -> Markup:
 def _gate(row: GateRow) -> tuple[object, ...]:
     word = "passed" if row["passed"] else "failed"
     result = tag("span", f"{'✓' if row['passed'] else '✗'} {word}", class_=word)
-    return (row["name"], number(float(row["value"])), f"{row['limit']:g}", result)
+    tolerance = row.get("tolerance")
+    return (
+        row["name"],
+        number(float(row["value"])),
+        number(float(row["limit"])),
+        "" if tolerance is None else f"{tolerance:g}",
+        row.get("bin") or "all energies",
+        result,
+    )
 
 
 def _plots(report: Report) -> Markup:

@@ -42,11 +42,13 @@ class Scene:
     sets : {label: Observables}; the first is the reference (full simulation)
     floor : other full simulation at the same n, a band in the ratio panels
     about : the data, in a few words
+    pictures : whether plots come as PNG too
     """
 
     sets: Mapping[str, Observables]
     floor: Observables | None = None
     about: str = ""
+    pictures: bool = False
 
     @property
     def reference(self) -> Observables:
@@ -162,7 +164,7 @@ def _compare(scene: Scene, make: Callable[[Observables], Curve], axes: _Axes) ->
         figure.align_ylabels([top, bottom])
         head(top, "Full simulation", scene.about)
         legend(figure, handles, [*lines, *([FLOOR] if floor is not None else [])])
-        return render(figure)
+        return render(figure, scene.pictures)
 
 
 def _scales(top: Any, axes: _Axes, lines: Mapping[str, Curve]) -> None:

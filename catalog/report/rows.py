@@ -28,12 +28,16 @@ class Ranked(TypedDict):
 
 
 class GateRow(TypedDict):
-    """One physics requirement."""
+    """One physics requirement: |value| beside its limit, of which `tolerance` is physics and the
+    rest what so many showers cannot tell; `bin` is where it is worst, "" at all energies.
+    """
 
     name: str
     value: float
     limit: float
     passed: bool
+    tolerance: NotRequired[float]
+    bin: NotRequired[str]
 
 
 class Lineage(TypedDict):

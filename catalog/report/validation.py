@@ -23,7 +23,7 @@ from catalog.validation_file import VALIDATION_FILE, to_bytes
 
 def files_of(done: Validation) -> dict[str, bytes]:
     """The files of `catalog validate --out`: the numbers, every plot as PNG, and one page."""
-    plots = comparison_plots(done.result)
+    plots = comparison_plots(done.result, pictures=True)
     page = replace(validation_page(done), plots={title: p.svg for title, p in plots.items()})
     return {
         VALIDATION_FILE: to_bytes(done.document()),
@@ -72,25 +72,28 @@ def physics_of(found: Comparison, label: str) -> Report:
 def gate_rows(found: Comparison, label: str) -> list[GateRow]:
     """The gates of one model as the page's rows."""
     return [
-        {"name": g.name, "value": g.value, "limit": g.limit, "passed": g.passed}
+        {
+            "name": g.name, "value": g.value, "limit": g.limit, "passed": g.passed,
+            "tolerance": g.tolerance, "bin": g.bin,
+        }
         for g in found.gates(label)
-    ]
+    ]  # fmt: skip
 
 
-def comparison_plots(found: Comparison) -> dict[str, Plot]:
-    """Every plot of a comparison, by title."""
+def comparison_plots(found: Comparison, pictures: bool = False) -> dict[str, Plot]:
+    """Every plot of a comparison, by title; as PNG too if `pictures`."""
     reference = found.observables[REFERENCE]
 
     def w1(showers: Observables) -> dict[str, float]:
         distances = w1_per_observable(showers.values, reference.values)
         return dict(zip(reference.names, map(float, distances), strict=True))
 
-    scene = Scene(found.observables, found.floor_observables, found.dataset)
+    scene = Scene(found.observables, found.floor_observables, found.dataset, pictures)
     each = {label: w1(found.observables[label]) for label in found.metrics}
     return {
         **profile_plots(scene),
         "Correlations in depth": depth_correlations(scene),
-        "Distance per observable": w1_chart(each, w1(found.floor_observables)),
+        "Distance per observable": w1_chart(each, w1(found.floor_observables), pictures),
     }
 
 

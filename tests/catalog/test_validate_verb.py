@@ -68,6 +68,16 @@ def folder(tmp_path: Path) -> Path:
     return generator_folder(tmp_path / "toy")
 
 
+@pytest.fixture(scope="module")
+def toy(target: ShowerSet, tmp_path_factory: pytest.TempPathFactory) -> Validation:
+    """The validation of the model that every `folder` holds."""
+    return validate(read_folder(generator_folder(tmp_path_factory.mktemp("toy") / "toy")), target)
+
+
+def recorded(toy: Validation, folder: Path) -> Path:
+    return record(replace(toy, subject=read_folder(folder)))
+
+
 def test_showers_of_the_same_kind_pass_every_gate(good: Validation) -> None:
     assert good.passed
     assert good.document()["passed"] is True
@@ -250,8 +260,8 @@ def test_a_failing_disk_leaves_the_old_result_and_nothing_else(
     assert names(tmp_path) == ["out"]
 
 
-def test_a_recorded_validation_travels_with_the_version(folder: Path, target: ShowerSet) -> None:
-    record(validate(read_folder(folder), target))
+def test_a_recorded_validation_travels_with_the_version(folder: Path, toy: Validation) -> None:
+    recorded(toy, folder)
     checked = check_folder(folder)
     assert VALIDATION_FILE in {entry.path for entry in checked.manifest.entries}
     (entry,) = checked.card.physics
@@ -261,10 +271,10 @@ def test_a_recorded_validation_travels_with_the_version(folder: Path, target: Sh
     assert entry.passed == all(gate.passed for gate in entry.gates) and entry.gates
 
 
-def test_recording_twice_gives_the_same_bytes(folder: Path, target: ShowerSet) -> None:
-    record(validate(read_folder(folder), target))
+def test_recording_twice_gives_the_same_bytes(folder: Path, toy: Validation) -> None:
+    recorded(toy, folder)
     first = check_folder(folder).manifest
-    record(validate(read_folder(folder), target))
+    record(validate(read_folder(folder), toy.target))
     assert check_folder(folder).manifest == first
 
 
@@ -286,15 +296,13 @@ def edited(folder: Path, **changes: object) -> str:
     return caught.value.message
 
 
-def test_a_validation_that_is_not_the_cards_is_not_published(
-    folder: Path, target: ShowerSet
-) -> None:
-    record(validate(read_folder(folder), target))
+def test_a_validation_that_is_not_the_cards_is_not_published(folder: Path, toy: Validation) -> None:
+    recorded(toy, folder)
     assert "not what the card's" in edited(folder, passed=True, n=7)
 
 
-def test_a_validation_of_another_model_is_not_published(folder: Path, target: ShowerSet) -> None:
-    record(validate(read_folder(folder), target))
+def test_a_validation_of_another_model_is_not_published(folder: Path, toy: Validation) -> None:
+    recorded(toy, folder)
     other = generator_folder(folder.parent / "other", depth=5.0)
     (folder / "model.onnx").write_bytes((other / "model.onnx").read_bytes())
     for name in ("test_inputs.npz", "test_outputs.npz"):
@@ -332,9 +340,8 @@ def test_only_a_version_folder_can_be_recorded_in(folder: Path, other: ShowerSet
 
 
 def test_an_unwritable_version_folder_is_said(
-    folder: Path, target: ShowerSet, monkeypatch: pytest.MonkeyPatch
+    folder: Path, toy: Validation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = validate(read_folder(folder), target)
     before = names(folder)
 
     def full(self: Path, data: bytes) -> int:
@@ -342,5 +349,5 @@ def test_an_unwritable_version_folder_is_said(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(CatalogError, match="no space left"):
-        record(done)
+        recorded(toy, folder)
     assert names(folder) == before
