@@ -111,10 +111,11 @@ class EnergyCurve:
 
     @classmethod
     def fit(cls, incident_gev: Array, table: Array) -> EnergyCurve:
-        """Least squares; of one energy only, the mean."""
+        """Least squares; of two energies a line, of one the mean."""
         log_e = np.log(incident_gev)
         centre, scale = float(log_e.mean()), max(float(log_e.std()), 1e-3)
         powers = np.vander((log_e - centre) / scale, 3, increasing=True)
+        powers[:, len(np.unique(log_e)) :] = 0
         found: Array = np.asarray(np.linalg.lstsq(powers, table, rcond=1e-6)[0], float)
         return cls(centre, scale, found)
 

@@ -190,10 +190,11 @@ def _log_width(incident_gev: Array, x: Array) -> EnergyCurve:
 
 def _tables(showers: Observables, frame: Frame) -> Iterator[Table]:
     """Per-shower quantities whose means decide every statement: {key: (n, width)}, in blocks."""
+    every = _judged(showers)
     for start in range(0, len(showers), _BLOCK):
         rows = slice(start, start + _BLOCK)
         expected = frame.curve.at(showers.incident_gev[rows])
-        judged = _judged(showers)[rows]
+        judged = every[rows]
         x = _relative(judged, expected, frame.least)
         width = np.exp(frame.log_width.at(showers.incident_gev[rows]))
         z = np.clip((x - [1, 1, 1, 0]) / width, -_FURTHEST, _FURTHEST)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catalog.errors import UsageError
-from catalog.physics.binned import LEVELS, by_bin, layer_correlation
+from catalog.physics.binned import LEVELS, EnergyCurve, by_bin, layer_correlation
 from catalog.physics.distances import correlation_distance
 from catalog.physics.observables import Observables, observe
 from tests.toys import shower_set
@@ -74,3 +74,10 @@ def test_distance_of_correlations_by_hand() -> None:
     one = np.array([[1, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 1]])
     other = np.array([[1, 0.1, 0], [0.1, 1, 0.5], [0, 0.5, 1]])
     assert correlation_distance(one, other) == pytest.approx(np.sqrt((0.16 + 0.09) / 3))
+
+
+@pytest.mark.parametrize("energies", [1, 2, 3])
+def test_a_curve_through_few_energies_is_no_wilder_than_they_are(energies: int) -> None:
+    gev = np.repeat([2.0, 20.0, 200.0][:energies], 10)
+    curve = EnergyCurve.fit(gev, np.full((len(gev), 1), 7.0))
+    np.testing.assert_allclose(curve.at(np.geomspace(2.0, 200.0, 9)), 7.0, rtol=1e-9)

@@ -63,7 +63,12 @@ def test_w1_is_that_of_scipy_in_spreads_of_the_reference(n: int) -> None:
     np.testing.assert_allclose(w1_per_observable(sample, reference), wanted, rtol=0.03, atol=0.003)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("shifted", "few showers")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_fpd_and_kpd_agree_with_jetnet_within_its_errors(name: str) -> None:
     """Two of its errors; ten comparisons, and its FPD keeps the bias of what it draws from."""
     pair, wanted = arrays(**CASES[name]), ORACLE[name]
