@@ -22,6 +22,7 @@ from catalog.showers.reader import read_showers
 from catalog.validation_file import VALIDATION_FILE, Document, model_digest, to_bytes
 
 _FILES = (".h5", ".hdf5", ".root")
+_OTHER_SCALE = 3.0  # one calorimeter's two fractions: one file is corrected for sampling
 _ASKED = "generated at the energies and angles of the data"
 
 
@@ -107,10 +108,16 @@ def validate(
 
 def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Validation:
     """Beside the data, with one sampling fraction for both: a wrong response must show."""
-    fraction = {"sampling_fraction": target.sampling_fraction()}
-    detector = target.detector.model_copy(update=fraction)
+    fraction, how = target.sampling_fraction(), ""
+    detector = target.detector.model_copy(update={"sampling_fraction": fraction})
     matched = match_energies(showers, replace(target, detector=detector))
-    found = observe(replace(matched.showers, detector=detector))
+    own = showers.detector.sampling_fraction
+    if own is not None and not 1 / _OTHER_SCALE < own / fraction < _OTHER_SCALE:
+        how = (
+            f"; cells of other scales, so each by its own sampling fraction: {own:g}, {fraction:g}"
+        )
+        fraction = own
+    found = observe(matched.showers, fraction)
     ref = showers.source or "showers"
     bare = compare({}, matched.target, seed)
     reference = bare.observables[REFERENCE]
@@ -120,7 +127,7 @@ def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Valid
         metrics={ref: measure(found, reference)},
         errors={ref: spread(found, reference)},
     )
-    return Validation(ref, showers, target, matched.how, seed, result)
+    return Validation(ref, showers, target, matched.how + how, seed, result)
 
 
 def check_recordable(subject: Pulled | ShowerSet) -> None:

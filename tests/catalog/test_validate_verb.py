@@ -93,6 +93,20 @@ def test_a_response_that_is_10_percent_wrong_fails_its_gate(
     assert failed and not found.passed
 
 
+def test_cells_that_are_corrected_for_sampling_compare_with_those_that_are_not(
+    good: Validation, other: ShowerSet, target: ShowerSet
+) -> None:
+    stated = target.detector.sampling_fraction
+    assert stated is not None
+    whole = target.detector.model_copy(update={"sampling_fraction": 1.0})
+    found = validate(replace(scaled(other, 1 / stated), detector=whole), target)
+    assert found.result.metrics["fast.h5"] == pytest.approx(
+        good.result.metrics["fast.h5"], rel=0.01
+    )
+    assert "each by its own sampling fraction: 1, 0.02" in found.matched
+    assert "sampling fraction" not in good.matched
+
+
 def test_energies_are_matched_bin_by_bin(other: ShowerSet, target: ShowerSet) -> None:
     few = within(other, 5, 40)
     found = match_energies(few, target)
