@@ -78,17 +78,20 @@ def test_the_version_is_the_newest_one_of_the_changelog() -> None:
     assert f"version: {project['version']}" in citation
 
 
-def test_every_figure_of_the_readme_is_in_a_kept_result() -> None:
+QUOTE = r"<!-- ([\w-]+)\.([\w./-]+) = ([^ ]+) -->"
+QUOTING = [page for page in PAGES if re.search(QUOTE, page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("page", QUOTING, ids=lambda page: page.name)
+def test_every_quoted_figure_is_in_a_kept_result(page: Path) -> None:
     """Figures stand as `NAME.figure = value` in comments beside the text that quotes them."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"<!-- ([\w-]+)\.([\w./-]+) = ([^ ]+) -->", readme)
-    assert quoted
-    for name, path, value in quoted:
+    assert ROOT / "README.md" in QUOTING
+    for name, path, value in re.findall(QUOTE, page.read_text(encoding="utf-8")):
         result = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
         found = result["figures"]
         for key in path.split("/"):
             found = found[int(key)] if key.isdigit() else found[key]
-        assert str(found) == value, f"{name}.{path}: README says {value}, measured {found}"
+        assert str(found) == value, f"{name}.{path}: {page.name} says {value}, measured {found}"
 
 
 PLANNED = {"verify", "annotate", "replicate", "stores", "quote", "fingerprint", "doctor"}
