@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from catalog.adapt.family import Checkpoint, Judge, Plan, Running, Trained, TrainingData
 from catalog.domain import TensorSpec
+from catalog.errors import UsageError
 from catalog.showers import Shape, ShowerSet
 from sample_models.gan3d.export import export_critic, export_sampler
 from sample_models.gan3d.model import (
@@ -98,13 +99,26 @@ class Gan3dFamily:
 def prepare(
     sets: Sequence[TrainingData], config: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
-    """Showers of all detectors as images, and the configuration calibrated to them."""
+    """Showers of all detectors as images, and the configuration calibrated to them.
+
+    Raises
+    ------
+    UsageError
+        No shower has the energy that 3DGAN needs.
+    """
     images = [linear_images(data.showers, data.sampling_fraction, config) for data in sets]
     given = np.concatenate([data.conditions(["energy_gev", "theta_rad"]) for data in sets])
+    found = np.concatenate(images) if len(images) > 1 else images[0]
+    enough = ~(found.sum((1, 2, 3)) <= config["minimum_sum"])  # keeps NaN, which training refuses
+    if not enough.any():
+        raise UsageError(
+            f"3dgan learns from showers of at least {config['minimum_sum'] / config['gain']:g} GeV",
+            "give showers of higher energies, or choose another family",
+        )
     examples: dict[str, NDArray[np.float32]] = {
-        "image": np.concatenate(images) if len(images) > 1 else images[0],
-        "energy": (given[:, 0] / 100).astype(np.float32),
-        "theta": np.ascontiguousarray(given[:, 1]),
+        "image": found[enough],
+        "energy": (given[enough, 0] / config["unit_gev"]).astype(np.float32),
+        "theta": given[enough, 1],
     }
     return examples, {
         **config,

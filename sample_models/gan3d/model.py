@@ -3,8 +3,10 @@
 An image of the reference is a multiple of the deposited energy: 100 per GeV (`xscale`) with fixed,
 50 per GeV with variable angle, in a calorimeter that sees 2 % of the energy. `gain` / sampling
 fraction is the same number for any calorimeter, so images mean the same in each. With variable
-angle a cell is then raised to the power 0.85. Energies are in 100 GeV. The reference measures
-angles from the surface: pi/2 is along the axis, and its y is our x, along which showers are tilted.
+angle a cell is then raised to the power 0.85. Energies are in 100 GeV (`unit_gev`); the reference's
+showers go up to 500 GeV, and a smaller unit lets showers of smaller energies fill the same range of
+numbers, energies and images alike. The reference measures angles from the surface: pi/2 is along
+the axis, and its y is our x, along which showers are tilted.
 """
 
 from __future__ import annotations
@@ -24,18 +26,20 @@ from catalog.showers import Shape
 from sample_models.gan3d.networks import Discriminator, Generator, architecture
 from sample_models.tools import load_weights
 
-_UNIT_GEV = 100.0
+UNIT_GEV = 100.0
 _HALF = 256  # arrays at least this long are stored with half precision
 _FIT_DEGREE, _FIT_SHOWERS = 4, 500  # the reference's degree; fewer showers bear a line only
 _FIT_MOST = 5000  # more say nothing new
 
 # `loss_weights` are those of generation, energy, angle and energy sum. `threshold` is the
-# reference's 1e-6 GeV, as an image.
+# reference's 1e-6 GeV, as an image. Showers that sum to less than `minimum_sum` do not train:
+# percentages of almost nothing would drown all other losses.
 _OWN: dict[str, dict[str, Any]] = {
     "fixed": {
         "gain": 2.0,
         "power": 1.0,
         "threshold": 1e-4,
+        "minimum_sum": 10.0,
         "loss_weights": [2.0, 0.1, 0.0, 0.1],
         "conditions": ["energy_gev"],
     },
@@ -43,6 +47,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "gain": 1.0,
         "power": 0.85,
         "threshold": 0.0,
+        "minimum_sum": 10.0,
         "loss_weights": [3.0, 0.1, 25.0, 0.1],
         "conditions": ["energy_gev", "theta_rad"],
     },
@@ -50,15 +55,24 @@ _OWN: dict[str, dict[str, Any]] = {
 
 
 def native_config(
-    x0_mm: float, rm_mm: float, layer_mm: float, cell_mm: float, version: str = "fixed"
+    x0_mm: float,
+    rm_mm: float,
+    layer_mm: float,
+    cell_mm: float,
+    version: str = "fixed",
+    unit_gev: float = UNIT_GEV,
 ) -> dict[str, Any]:
     """Configuration of a fresh model: 25 layers of 25 x 25 ("fixed") or 51 x 51 cells ("angle")."""
     cells = {"fixed": 25, "angle": 51}[version]
+    own, finer = _OWN[version], UNIT_GEV / unit_gev
     return {
         "version": version,
-        **_OWN[version],
+        **own,
+        "unit_gev": unit_gev,
+        "gain": own["gain"] * finer,
+        "threshold": own["threshold"] * finer,
         "sampling_fraction": 1.0,
-        "sum_fit": [_OWN[version]["gain"] * _UNIT_GEV],
+        "sum_fit": [own["gain"] * UNIT_GEV],
         "depth_x0": [i * layer_mm / x0_mm for i in range(26)],
         "side_rm": [(i - cells / 2) * cell_mm / rm_mm for i in range(cells + 1)],
     }
@@ -141,7 +155,7 @@ def seed_of(config: Mapping[str, Any], noise: Tensor, energy: Tensor, theta: Ten
     Parameters
     ----------
     noise : normal, (N, 200) with fixed, (N, 254) with variable angle
-    energy : (N, 1), in 100 GeV;  theta : (N, 1), rad to the axis
+    energy : (N, 1), in `unit_gev`;  theta : (N, 1), rad to the axis
     """
     if config["version"] == "fixed":
         return energy * noise
@@ -155,7 +169,7 @@ def noise_size(config: Mapping[str, Any]) -> int:
 
 
 def fit_sums(linear: NDArray[Any], energy: NDArray[Any]) -> list[float]:
-    """Polynomial of sum / energy in energy (100 GeV), highest power first, of the first showers.
+    """Polynomial of sum / energy in energy (`unit_gev`), highest power first, of the first showers.
 
     The reference has such a fit for its own calorimeter only (`GetEcalFit`).
     """
@@ -167,7 +181,7 @@ def fit_sums(linear: NDArray[Any], energy: NDArray[Any]) -> list[float]:
 
 
 def fitted_sum(coefficients: Sequence[float], energy: Tensor) -> Tensor:
-    """The sum of an image that a particle of this energy (100 GeV) should leave."""
+    """The sum of an image that a particle of this energy (`unit_gev`) should leave."""
     total = torch.zeros_like(energy)
     for coefficient in coefficients:
         total = total * energy + coefficient
@@ -185,7 +199,7 @@ class Sampler(nn.Module):  # type: ignore[misc]
         """(N, noise), (N, 1), (N, 1) -> (N, layer, y, x); cells below the threshold are 0."""
         config = self.config
         theta = torch.zeros_like(energy_gev) if theta_rad is None else theta_rad
-        seed = seed_of(config, noise, energy_gev / _UNIT_GEV, theta)
+        seed = seed_of(config, noise, energy_gev / config["unit_gev"], theta)
         cells = from_image(self.generator(seed), config["power"]).permute(0, 3, 1, 2)
         if config["threshold"] > 0:
             cells = torch.where(cells >= config["threshold"], cells, torch.zeros_like(cells))

@@ -203,7 +203,7 @@ class Generator(nn.Module):  # type: ignore[misc]
 
 
 class Discriminator(nn.Module):  # type: ignore[misc]
-    """Images (N, x, y, z) -> logit of `generation` and `auxiliary` energy / 100 GeV, each (N,)."""
+    """Images (N, x, y, z) -> logit of `generation` and `auxiliary` energy, each (N,)."""
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()

@@ -13,7 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog.adapt.family import Checkpoint, Judge, Judged, Pace, Plan, Running, write_checkpoint
+from catalog.adapt.family import (
+    Checkpoint,
+    Judge,
+    Judged,
+    Pace,
+    Plan,
+    Running,
+    Trained,
+    write_checkpoint,
+)
 from sample_models.batches import Batch, lone_draw
 from sample_models.gan3d.model import Gan3d, part_of, rounded
 from sample_models.gan3d.networks import architecture
@@ -22,10 +31,12 @@ from sample_models.learner import start_weights
 from sample_models.tools import repeatable, weights_of
 from sample_models.trainer import fit
 
+CRITIC_FILE = "critic.onnx"
 # Dense bfloat16, by the makers' data sheets.
 _PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 _LAYOUTS = {"channels last": torch.channels_last_3d, "channels first": torch.contiguous_format}
 _TIMED = 3  # steps
+_TRAINING = 0.9  # share of the time, the rest is judging
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ def train_phase(
     CatalogError
         The training failed.
     """
+    began = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
     work = flops(phase.config)
@@ -65,7 +77,8 @@ def train_phase(
         module = Gan3d(phase.config)
         start_weights(module, start, phase.plan, part_of)
         layout, speed = _fastest(module, phase, device)
-        steps = max(20, round(phase.seconds * speed / phase.plan.batch))
+        # Judging takes time, too; what is left over at the end is harmless.
+        steps = max(20, round(_TRAINING * phase.seconds * speed / phase.plan.batch))
         plan = replace(phase.plan, steps=steps)
         learner = _Held(
             module.to(memory_format=_LAYOUTS[layout]), phase.config, phase.examples, asked, plan
@@ -74,9 +87,13 @@ def train_phase(
         trained = fit(learner, phase.config, "3dgan", plan, keep, Running(
             watch=_line(phase.name, learner, work), budget_s=phase.seconds,
         ))  # fmt: skip
-    best = rounded(trained.checkpoint)
+    best, seconds = rounded(trained.checkpoint), round(time.monotonic() - began, 1)
     write_checkpoint(best, path)
-    return best, {
+    return best, {**_facts(phase, plan, trained, work), "layout": layout, "seconds": seconds}
+
+
+def _facts(phase: Phase, plan: Plan, trained: Trained, work: float) -> dict[str, Any]:
+    return {
         "phase": phase.name,
         "showers": len(phase.examples["energy"]),
         "batch": plan.batch,
@@ -84,7 +101,6 @@ def train_phase(
         "best_step": trained.best,
         "w1_geomean": min(judged.score for judged in trained.curve),
         "device": trained.device,
-        "layout": layout,
         "showers_per_s": round(trained.pace.showers_per_s, 1),
         **_tflops(work * trained.pace.showers_per_s),
         "curve": [[judged.step, judged.score] for judged in trained.curve],

@@ -58,7 +58,7 @@ class Wanted:
 class Gan3dLearner:
     """What the training loop is given.
 
-    examples : `image` (N, layer, y, x) linear, float32 or float16; `energy` (N,) in 100 GeV;
+    examples : `image` (N, layer, y, x) linear, float32 or float16; `energy` (N,) in `unit_gev`;
         `theta` (N,) rad
     asked : the judge's conditions, (M, conditions) in physical units
     last : the losses of the last batch, unweighted, percentages as percent
@@ -109,7 +109,8 @@ class Gan3dLearner:
             parts |= found
             yield "generator", loss
         self.last = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))
-        check_alive(batch.step, self.last, bool(fake.any()))
+        # With lagging statistics they may look empty: dead is what is empty with its own, too.
+        check_alive(batch.step, self.last, bool(fake.any()) or self.last["sum"] < 100 * (1 - 1e-6))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def sample(self, device: torch.device) -> Tensor:

@@ -175,7 +175,7 @@ def test_an_empty_image_has_the_angle_100_and_finite_gradients() -> None:
     image[1] = track(0.2, range(5, 9))[0].float()
     image.requires_grad_(True)
     angle = measured_angle(image)
-    assert float(angle[0]) == 100
+    assert float(angle[0].detach()) == 100
     angle.sum().backward()
     assert torch.isfinite(image.grad).all()
 
@@ -203,6 +203,17 @@ def test_an_image_is_that_of_the_reference_in_its_own_calorimeter() -> None:
     assert float(images.to_image(torch.tensor(linear), config("angle")["power"])) == pytest.approx(
         50**0.85
     )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_another_unit_makes_the_same_numbers_of_other_energies(version: str) -> None:
+    """20 GeV for 100: a shower of 30 GeV is the image that one of 150 GeV was."""
+    coarse, fine = (native_config(8.9, 21.6, 9.2, 5.0, version, unit) for unit in (100.0, 20.0))
+    showers = np.random.default_rng(0).uniform(1e-4, 1e-2, (1, 25, 4, 4)).astype(np.float32)
+    np.testing.assert_allclose(
+        images.linear_images(showers, 0.03, fine), images.linear_images(5 * showers, 0.03, coarse),
+        rtol=1e-6,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("version", VERSIONS)

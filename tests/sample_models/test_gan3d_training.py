@@ -23,7 +23,7 @@ from catalog.adapt.family import (  # noqa: E402
 from catalog.adapt.recipe import Recipe  # noqa: E402
 from catalog.domain import load_detector  # noqa: E402
 from catalog.domain.geometry import Geometry  # noqa: E402
-from catalog.errors import CatalogError  # noqa: E402
+from catalog.errors import CatalogError, UsageError  # noqa: E402
 from catalog.showers.reader import read_showers  # noqa: E402
 from catalog.simulate.beam import draw_beam  # noqa: E402
 from catalog.simulate.readout import readout_mesh  # noqa: E402
@@ -116,6 +116,13 @@ def test_a_training_on_broken_showers_is_refused() -> None:
     data = toy()
     data.showers[:] = np.nan
     with pytest.raises(CatalogError, match="not finite after 1 steps"):
+        train(data)
+
+
+def test_showers_of_too_little_energy_are_refused_in_words() -> None:
+    data = toy()
+    data.showers[:] *= 1e-3
+    with pytest.raises(UsageError, match="at least 5 GeV"):
         train(data)
 
 
