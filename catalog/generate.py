@@ -81,9 +81,7 @@ def generate(
     Parameters
     ----------
     incident_gev : (N,), GeV
-    theta_rad : (N,), 0 along the axis of the mesh, which is also the default
-    geometry : of the detector to generate for, where the model is conditioned on it; default: its
-        own detector
+    theta_rad : (N,), 0 (the default) along the axis of the mesh; geometry : default its own
 
     Returns
     -------
@@ -92,7 +90,7 @@ def generate(
     Raises
     ------
     BadFile
-        ONNX Runtime refuses the inputs, or the showers are not finite or not one per energy.
+        ONNX Runtime refuses the inputs, or the showers are not finite or not one each.
     """
     feed = make_inputs(card, incident_gev, pdg, seed, theta_rad, geometry)
     wanted = next((spec for spec in card.outputs if spec.role == "showers"), None)

@@ -122,4 +122,7 @@ def _resident(examples: Mapping[str, Any], device: torch.device) -> dict[str, An
     size = sum(array.nbytes for array in examples.values())
     if device.type != "cuda" or size > _RESIDENT * torch.cuda.mem_get_info(device)[0]:
         return dict(examples)
-    return {name: torch.as_tensor(array).to(device) for name, array in examples.items()}
+    return {
+        name: (array if isinstance(array, Tensor) else torch.tensor(np.asarray(array))).to(device)
+        for name, array in examples.items()
+    }

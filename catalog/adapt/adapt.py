@@ -17,6 +17,7 @@ from catalog.adapt.family import (
     Trained,
     load_family,
     read_checkpoint,
+    silent,
 )
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import Recipe, default_recipe, measured
@@ -94,9 +95,7 @@ def adapt(
     checkpoint, family = _open(parent)
     used = _with_fraction(target.part(0, showers))
     plan = Plan(recipe, steps, seed, min(recipe.batch or _BATCH, showers))
-    running = Running(budget_s=budget_s)
-    if progress:
-        running = replace(running, progress=progress)
+    running = Running(progress=progress or silent, budget_s=budget_s)
     run = _train(family, checkpoint, used, plan, running)
     energy = meter.kwh()
     with new_folder(out) as folder:

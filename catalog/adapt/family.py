@@ -108,8 +108,8 @@ class Pace:
     seconds_left: float
 
 
-def _silent(done: int, steps: int) -> None:
-    pass
+def silent(done: int, steps: int) -> None:
+    """Tell nobody."""
 
 
 def _unwatched(judged: Judged, pace: Pace) -> None:
@@ -126,7 +126,7 @@ class Running:
     mlflow : tracking URI to report to
     """
 
-    progress: Progress = _silent
+    progress: Progress = silent
     watch: Callable[[Judged, Pace], None] = _unwatched
     folder: Path | None = None
     resume: bool = False

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from catalog.adapt.energy import Meter
-from catalog.adapt.family import Checkpoint, Judged, Pace, Plan, Running, Trained, load_family
+from catalog.adapt.family import (
+    Checkpoint,
+    Family,
+    Judge,
+    Judged,
+    Pace,
+    Plan,
+    Running,
+    Trained,
+    TrainingData,
+    load_family,
+)
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import default_recipe, load_recipe, measured
 from catalog.adapt.version import (
@@ -23,7 +34,7 @@ from catalog.adapt.version import (
 )
 from catalog.card import Card
 from catalog.errors import UsageError
-from catalog.showers import ShowerSet
+from catalog.showers import Shape, ShowerSet
 
 MIN_SHOWERS = 40
 STEPS = 3000
@@ -62,6 +73,11 @@ def plan_training(
     return Plan(how, steps, seed, batch or how.batch or 64)
 
 
+def default_name(family: str, sets: Sequence[ShowerSet]) -> str:
+    """A name for a model that nobody named."""
+    return f"{family}-{sets[0].detector.name}"[:64]
+
+
 def unfinished(out: Path) -> Path:
     """Where the snapshots of a run that will become `out` lie."""
     return out.with_name(f"{out.name}.unfinished")
@@ -79,51 +95,67 @@ def train(
 ) -> TrainResult | None:
     """Train on several detectors; the result generates for the first.
 
-    The last showers of the first set choose the step (by w1_geomean), `kept` of them; the others
-    train. A run that was killed goes on from `running.folder` with `running.resume`. Under
-    torchrun every process calls this; only the first one writes, the others return None.
-
-    Parameters
-    ----------
-    card : name, summary, licence and what else its card should say
-    domain : what its card should say of the domain that the showers do not
+    The last `kept` showers of the first set choose the step (by w1_geomean); the others train.
+    Under torchrun every process calls this; only the first one writes, the others return None.
+    `card` and `domain` hold what its card should say that the showers do not.
 
     Raises
     ------
     UsageError, NotFound, MissingExtra
     """
-    first = sets[0]
-    if any(len(showers) < MIN_SHOWERS for showers in sets):
-        raise UsageError(f"a set of showers has fewer than {MIN_SHOWERS}: too few to train on")
     refuse_taken(out)
     started, meter = time.monotonic(), Meter()
     family = load_family(family_name)
-    config = family.fresh(sets)
-    shape = family.shape(config)
-    cut = len(first) - (kept or min(_MOST_KEPT, round(_KEPT * len(first))))
-    beam, judge = make_judge(first.part(cut), shape, _JUDGED)
-    data = [training_data(showers, shape, beam) for showers in (first.part(0, cut), *sets[1:])]
-    run = family.train(data, Checkpoint(family_name, config, {}), plan, judge, running)
+    start = Checkpoint(family_name, family.fresh(sets), {})
+    kept = kept or min(_MOST_KEPT, round(_KEPT * len(sets[0])))
+    data, judge = _data(family.shape(start.config), sets, kept)
+    run = family.train(data, start, plan, judge, running)
     if os.environ.get("RANK", "0") != "0":
         return None
-    seconds, kwh = round(time.monotonic() - started, 1), meter.kwh()
+    spent: dict[str, Any] = {
+        "device": run.device,
+        "seconds": round(time.monotonic() - started, 1),
+        "energy_kwh": meter.kwh(),
+    }
+    record = training_record(sets, plan, judged_on=kept).model_copy(update=spent)
     with new_folder(out) as folder:
-        made = export_version(folder, family, run.checkpoint, first)
-        record = training_record(sets, plan, judged_on=len(first) - cut)
-        spent = {"device": run.device, "seconds": seconds, "energy_kwh": kwh}
-        document = Card(
-            task="shower-generation",
-            family=family_name,
-            inputs=made.inputs,
-            outputs=made.outputs,
-            domain=made.domain.model_copy(update=dict(domain or {})),
-            training=record.model_copy(update=spent),
-            **card,
-        )
-        done = finish_version(folder, document, sets)
+        done = _write(folder, family, run, sets, {**card, "training": record}, domain or {})
     if running.folder is not None:
         shutil.rmtree(running.folder, ignore_errors=True)
-    return TrainResult(out, done, run, seconds)
+    return TrainResult(out, done, run, spent["seconds"])
+
+
+def _data(shape: Shape, sets: Sequence[ShowerSet], kept: int) -> tuple[list[TrainingData], Judge]:
+    if any(len(showers) < MIN_SHOWERS for showers in sets):
+        raise UsageError(f"a set of showers has fewer than {MIN_SHOWERS}: too few to train on")
+    first, cut = sets[0], len(sets[0]) - kept
+    beam, judge = make_judge(first.part(cut), shape, _JUDGED)
+    learn = (first.part(0, cut), *sets[1:])
+    return [training_data(showers, shape, beam) for showers in learn], judge
+
+
+def _write(
+    folder: Path,
+    family: Family,
+    run: Trained,
+    sets: Sequence[ShowerSet],
+    card: Mapping[str, Any],
+    domain: Mapping[str, Any],
+) -> Card:
+    made = export_version(folder, family, run.checkpoint, sets[0])
+    showers, first = sum(len(each) for each in sets), sets[0].detector.name
+    summary = f"{family.name} trained on {showers} showers of {first}"
+    if len(sets) > 1:
+        summary += " and other detectors"
+    document = Card(
+        task="shower-generation",
+        family=family.name,
+        inputs=made.inputs,
+        outputs=made.outputs,
+        domain=made.domain.model_copy(update=dict(domain)),
+        **{"summary": summary, **card},
+    )
+    return finish_version(folder, document, sets)
 
 
 def line(plan: Plan, judged: Judged, pace: Pace) -> str:

@@ -30,7 +30,7 @@ def run(
     scratch: Path = typer.Option(None, help="Also train from scratch, into this new folder."),
     steps: int = typer.Option(None, min=1, help="Training steps; the same for both."),
     budget: str = typer.Option(None, help="Stop each training after this long, e.g. 2min."),
-    seed: int = typer.Option(0, help="The same seed gives the same bytes."),
+    seed: int = typer.Option(0, min=0, help="The same seed gives the same bytes."),
     publish: bool = typer.Option(False, "--publish", help="Publish it, if it is better."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,18 +36,18 @@ def printable(text: str) -> str:
 def progress(what: str) -> Callable[[int, int], None]:
     """A progress line: rewritten in place on a terminal, ten plain lines elsewhere."""
     terminal = sys.stderr.isatty()
-    last = [-1]
+    last, began = [-1], time.monotonic()
 
     def show(done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
+        left = (time.monotonic() - began) * (total - done) / max(done, 1)
+        text = f"{done}/{total}" + (f", {left:.0f} s left" if 0 < done < total else "")
         if terminal:
             bar = "#" * (3 * tenth)
-            sys.stderr.write(
-                f"\r{what} [{bar:<30}] {done}/{total}" + ("\n" if done >= total else "")
-            )
+            sys.stderr.write(f"\r{what} [{bar:<30}] {text:<30}" + ("\n" if done >= total else ""))
             sys.stderr.flush()
         elif tenth != last[0]:
-            say(f"{what} {done}/{total}")
+            say(f"{what} {text}")
         last[0] = tenth
 
     return show

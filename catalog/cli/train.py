@@ -8,7 +8,7 @@ import typer
 
 from catalog.adapt.duration import parse_duration
 from catalog.adapt.family import Running
-from catalog.adapt.train import as_dict, human, line, plan_training, train, unfinished
+from catalog.adapt.train import as_dict, default_name, human, line, plan_training, train, unfinished
 from catalog.cli import out
 from catalog.cli.data import DETECTOR, PARTICLE, load_target
 
@@ -24,7 +24,7 @@ def run(
     recipe: str = typer.Option(None, help="A recipe of strategy scratch; default: as measured."),
     steps: int = typer.Option(None, min=1, help="Training steps (default 3000)."),
     batch: int = typer.Option(None, min=1, help="Showers per step, over all processes."),
-    seed: int = typer.Option(0, help="The same seed gives the same weights on a CPU."),
+    seed: int = typer.Option(0, min=0, help="The same seed gives the same weights on a CPU."),
     resume: bool = typer.Option(False, "--resume", help="Go on with a run that was stopped."),
     snapshot: str = typer.Option("1min", help="Time between snapshots, e.g. 30s."),
     budget: str = typer.Option(None, help="Stop training after this long, e.g. 2h."),
@@ -43,12 +43,7 @@ def run(
         folder=unfinished(to), resume=resume, budget_s=limit, mlflow=mlflow,
         snapshot_s=parse_duration(snapshot),
     )  # fmt: skip
-    first = sets[0].detector.name
-    card = {
-        "name": name or f"{family}-{first}"[:64],
-        "summary": f"{family} trained on {count} showers of {first}"[:200],
-        "licence": licence,
-    }
+    card = {"name": name or default_name(family, sets), "licence": licence}
     try:
         done = train(family, sets, to, plan, card, running)
     except SystemExit:
