@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from catalog.adapt.family import CHECKPOINT_FILE, Checkpoint, Plan, TrainingData, read_checkpoint
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import Recipe
+from catalog.adapt.version import SCORER_FILE
 from catalog.domain import load_detector
 from catalog.domain.mesh import Mesh
 from catalog.errors import BadFile, UsageError
@@ -26,7 +27,7 @@ from catalog.simulate.run import simulate
 from catalog.testvectors import MODEL_FILE
 from sample_models.gan3d.family import FAMILY, prepare
 from sample_models.gan3d.model import fit_sums, native_config, shape_of
-from sample_models.gan3d.run import CRITIC_FILE, Phase, train_phase
+from sample_models.gan3d.run import Phase, train_phase
 from sample_models.gan3d.simulated import Simulation, many_showers
 
 CELLS = {"fixed": 25, "angle": 51}
@@ -78,7 +79,7 @@ def train(asked: argparse.Namespace) -> list[dict[str, Any]]:
         facts.append(fact)
     assert start is not None  # noqa: S101  there was a phase
     FAMILY.export(start, asked.out / MODEL_FILE)
-    FAMILY.export_scorer(start, asked.out / CRITIC_FILE)
+    FAMILY.export_scorer(start, asked.out / SCORER_FILE)
     document = {**_told(asked, first, kept), "phases": facts}
     (asked.out / "run.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     return facts

@@ -31,7 +31,6 @@ from sample_models.learner import start_weights
 from sample_models.tools import repeatable, weights_of
 from sample_models.trainer import fit
 
-CRITIC_FILE = "critic.onnx"
 # Dense bfloat16, by the makers' data sheets.
 _PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 _LAYOUTS = {"channels last": torch.channels_last_3d, "channels first": torch.contiguous_format}

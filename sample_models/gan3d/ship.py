@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.adapt.family import CHECKPOINT_FILE, read_checkpoint, write_checkpoint
+from catalog.adapt.version import SCORER_FILE
 from catalog.card import CARD_FILE, Card, Training, card_yaml
 from catalog.domain import Domain, Simulator, load_detector
 from catalog.domain.domain import ShapeSpec
@@ -22,10 +23,10 @@ from catalog.showers import ShowerSet
 from catalog.showers.reader import read_showers
 from catalog.testvectors import MODEL_FILE, write_test_vectors
 from sample_models.gan3d.family import FAMILY
-from sample_models.gan3d.run import CRITIC_FILE
 from sample_models.train import DATA, VERSIONS, domain_of
 
 _CELLS = {"fixed": "25 x 25 x 25 cells", "angle": "51 x 51 x 25 cells, any angle"}
+_TRAINED = 50_000  # showers; half an epoch of the reference, less is no training
 _EPOCHS = {"fixed": "30 to 60", "angle": "120"}
 
 
@@ -46,7 +47,7 @@ def ship(run: Path, folder: Path, data: Path) -> Card:
     folder.mkdir(parents=True)
     write_checkpoint(checkpoint, folder / CHECKPOINT_FILE)
     inputs, outputs = FAMILY.export(checkpoint, folder / MODEL_FILE)
-    FAMILY.export_scorer(checkpoint, folder / CRITIC_FILE)
+    FAMILY.export_scorer(checkpoint, folder / SCORER_FILE)
     card = Card(
         name=folder.name,
         summary=_summary(facts),
@@ -71,13 +72,15 @@ def ship(run: Path, folder: Path, data: Path) -> Card:
 def _summary(facts: dict[str, Any]) -> str:
     low, high = facts["energy_gev"]
     where = f"Showers in {facts['detector']}, {low:g}-{high:g} GeV"
-    return f"{where}: 3DGAN on {_CELLS[facts['version']]}"
+    seen = sum(phase["steps"] * phase["batch"] for phase in facts["phases"])
+    warning = "Placeholder, not for use: " if seen < _TRAINED else ""
+    return f"{warning}{where}: 3DGAN on {_CELLS[facts['version']]}"
 
 
 def _description(facts: dict[str, Any]) -> str:
     told = [
         f"{phase['steps']} steps of {phase['batch']} {_kind(phase)} showers ({phase['showers']} "
-        f"different ones) on {phase['device']}"
+        f"different ones) on {phase['device']}, of which step {phase['best_step']} was kept"
         for phase in facts["phases"]
     ]
     steps = sum(phase["steps"] * phase["batch"] for phase in facts["phases"])

@@ -21,6 +21,7 @@ from catalog.adapt.family import (  # noqa: E402
     read_checkpoint,
 )
 from catalog.adapt.recipe import Recipe  # noqa: E402
+from catalog.adapt.version import export_version  # noqa: E402
 from catalog.domain import load_detector  # noqa: E402
 from catalog.domain.geometry import Geometry  # noqa: E402
 from catalog.errors import CatalogError, UsageError  # noqa: E402
@@ -117,6 +118,13 @@ def test_a_training_on_broken_showers_is_refused() -> None:
     data.showers[:] = np.nan
     with pytest.raises(CatalogError, match="not finite after 1 steps"):
         train(data)
+
+
+def test_a_version_of_a_gan_has_its_critic(tmp_path: Path) -> None:
+    detector = load_detector("pbwo4-block")
+    showers = simulate(detector, readout_mesh(detector, 25), draw_beam(11, 4, (1, 100)))
+    export_version(tmp_path, FAMILY, fresh(), showers)
+    assert (tmp_path / "critic.onnx").is_file()
 
 
 def test_showers_of_too_little_energy_are_refused_in_words() -> None:
