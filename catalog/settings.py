@@ -33,5 +33,9 @@ def load_settings() -> Settings:
         cache=Path(os.environ.get("CATALOG_CACHE") or Path(cache) / "hep-model-catalog").absolute(),
         store=os.environ.get("CATALOG_STORE") or "mlflow",
         # Names are only added: what `champion` means must not depend on somebody's shell.
-        protected=frozenset({"champion", *os.environ.get("CATALOG_PROTECTED", "").split()}),
+        protected=frozenset({"champion", *_words(os.environ.get("CATALOG_PROTECTED", ""))}),
     )
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()

@@ -29,7 +29,7 @@ from catalog.report.canvas import (
 from catalog.report.curves import Curve
 
 FLOOR = "floor (other full simulation)"
-_HEIGHT = 4.3  # inches
+_HEIGHT = 4.4  # inches
 _FLOOR_COLOUR = "#9ECAE9"
 _RATIO_RANGES = (0.05, 0.1, 0.2, 0.5, 1.0)
 _ROOM = 1.2  # the ratio panel reaches past its outer ticks, whose labels then hit no other
@@ -141,7 +141,7 @@ def _compare(scene: Scene, make: Callable[[Observables], Curve], axes: _Axes) ->
     reference = make(scene.reference)
     lines = {label: make(showers) for label, showers in scene.sets.items()}
     floor = None if scene.floor is None else make(scene.floor).over(reference)
-    with drawing(_HEIGHT + 0.17 * (len(lines) + (floor is not None))) as figure:
+    with drawing(_HEIGHT + 0.2 * (len(lines) + (floor is not None))) as figure:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.25])
         _scales(top, axes, lines)
         handles = []
