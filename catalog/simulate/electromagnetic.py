@@ -26,7 +26,6 @@ from catalog.simulate.spots import (
 Array = NDArray[np.float64]
 _CONVERSION_X0 = 9 / 7
 _SOFTEST_SHARE = 0.02  # of a pair: the screening limit fails beyond
-_LATE_X0 = 0.08
 # Beyond 5 R_M full simulation has less than 1 % of a shower, the r^-3 tail of the form 1.2 %.
 _REACH_RM = 5.0
 _NOTHING = 1e-7  # share of a shower below which a slice is left out
@@ -45,7 +44,7 @@ def electrons_of(beam: Beam, rng: np.random.Generator) -> Electrons:
     """The electrons of each shower: the particle itself, or the pair of a photon."""
     n = len(beam)
     if beam.pdg not in PHOTONS:
-        return Electrons(np.arange(n), beam.energy, np.full(n, _LATE_X0))
+        return Electrons(np.arange(n), beam.energy, np.zeros(n))
     start = rng.exponential(_CONVERSION_X0, n)
     share = _pair_share(n, rng)
     energy = np.concatenate([beam.energy * share, beam.energy * (1 - share)])
@@ -85,14 +84,15 @@ def _slices(
     # Depth along an inclined axis is 1 / cos(theta) of the depth in the stack.
     path = where.planes.edges / np.cos(beam.theta[electrons.shower])[:, None]
     depth = np.maximum(path - electrons.start[:, None], 0.0)
-    energy = electrons.energy[:, None] * longitudinal.shares(profiles.t_max, profiles.alpha, depth)
+    energy = longitudinal.energies(medium, profiles, depth)
+    inside = np.maximum(depth - profiles.delay[:, None], 0.0)
     number, t_spot, a_spot = longitudinal.spot_profiles(medium, profiles)
-    spots = number[:, None] * longitudinal.shares(t_spot, a_spot, depth)
+    spots = number[:, None] * longitudinal.shares(t_spot, a_spot, inside)
     if medium.stochastic:
         c2 = medium.stochastic**2
         energy = c2 * rng.standard_gamma(energy / c2)
     used = energy > _NOTHING * electrons.energy[:, None]
-    middle = 0.5 * (depth[:, 1:] + depth[:, :-1])
+    middle = 0.5 * (inside[:, 1:] + inside[:, :-1])
     scale = profiles.mean_alpha / (profiles.mean_alpha - 1) / profiles.mean_depth
     core, tail, weight = lateral.radii(medium, middle * scale[:, None], electrons.energy)
     unit = medium.rm_mm * medium.lateral_scale

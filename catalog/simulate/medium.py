@@ -33,6 +33,7 @@ class Medium:
     homogeneous : no passive material between the active slabs
     visible : visible over deposited energy; without a value of the detector's, the share of a
         minimum-ionising particle times e/mip = 1 / (1 + 0.007 (Z_passive - Z_active))
+    e_mip : visible share of a shower over that of a minimum-ionising particle
     mip_gev_mm : loss of a minimum-ionising particle, GeV/mm
     """
 
@@ -43,6 +44,7 @@ class Medium:
     ec_mev: float
     homogeneous: bool
     visible: float
+    e_mip: float
     mip_gev_mm: float
     stochastic: float
     lateral_scale: float
@@ -66,10 +68,16 @@ def medium_of(detector: Detector) -> Medium:
         )
     response = detector.response
     loss = np.array([slab.mm * materials()[slab.material].mip_mev_cm / 10 for slab in slabs])
+    mip_share = float(loss[[slab.active for slab in slabs]].sum() / loss.sum())
+    e_mip = _e_mip(slabs)
+    visible = detector.sampling_fraction or mip_share * e_mip
+    # A larger fraction than a minimum-ionising particle's is a calibration, and tells nothing.
+    if visible <= mip_share:
+        e_mip = visible / mip_share
     return Medium(
         z=_mean_z(slabs), x0_mm=x0, rm_mm=rm, lambda_mm=interaction, ec_mev=ec,
         homogeneous=all(slab.active for slab in slabs),
-        visible=detector.sampling_fraction or _visible(slabs, loss),
+        visible=visible, e_mip=e_mip,
         mip_gev_mm=float(loss.sum()) / sum(slab.mm for slab in slabs) * 1e-3,
         stochastic=response.stochastic, lateral_scale=response.lateral_scale,
         axis_jitter_rm=response.axis_jitter_rm,
@@ -82,15 +90,12 @@ def _mean_z(slabs: list[Slab] | tuple[Slab, ...]) -> float:
     return float(np.average(charge, weights=mass))
 
 
-def _visible(slabs: tuple[Slab, ...], loss: Array) -> float:
-    """e/mip times the share of a minimum-ionising particle's loss that falls in active slabs."""
-    active = np.array([slab.active for slab in slabs])
-    fraction = float(loss[active].sum() / loss.sum())
+def _e_mip(slabs: tuple[Slab, ...]) -> float:
+    """1 / (1 + 0.007 (Z_passive - Z_active)), 1 where all is active."""
     passive = [slab for slab in slabs if not slab.active]
     if not passive:
         return 1.0
-    excess = _mean_z(passive) - _mean_z([slab for slab in slabs if slab.active])
-    return fraction / (1 + 0.007 * excess)
+    return 1 / (1 + 0.007 * (_mean_z(passive) - _mean_z([slab for slab in slabs if slab.active])))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Showers develop as physics says: depth, width, fluctuations, conservation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from catalog.simulate.medium import medium_of, planes_of
 from catalog.simulate.run import simulate
 from tests.simulate.beams import beam, rings
 
-ELECTRON, PHOTON, PION = 11, 22, -211
+ELECTRON, PHOTON = 11, 22
 WIDE = 2000.0
 R_M = 19.59  # mm, PbWO4, tabulated by the PDG
 
@@ -54,10 +56,10 @@ def test_shower_maximum_follows_the_logarithm_of_the_energy(deep):
 
 
 def test_photons_are_deeper_than_electrons(deep):
-    """Full simulation: mean depth +0.83 X0 at 10 GeV (ours: +0.7), t_max nominally +1."""
+    """Full simulation: mean depth +0.83 X0 at 10 GeV, t_max nominally +1."""
     electron, depth = mean_profile(deep, ELECTRON, 10, 800)
     photon, _ = mean_profile(deep, PHOTON, 10, 3000)
-    assert photon @ depth - electron @ depth == pytest.approx(0.83, abs=0.25)
+    assert photon @ depth - electron @ depth == pytest.approx(0.83, abs=0.15)
     assert peak(photon, depth) - peak(electron, depth) == pytest.approx(0.85, abs=0.4)
 
 
@@ -107,16 +109,75 @@ def test_more_cells_hold_the_same_energy(block):
     assert many.mean() == pytest.approx(one.mean(), rel=0.01)
 
 
-def test_published_values_of_the_parametrisation(block):
-    """PbWO4 at 10 GeV: ln y 7.04 gives these moments and radii (three independent GFLASH codes)."""
+def test_shapes_stay_near_the_published_ones(block):
+    """PbWO4 at 10 GeV, ln y 7.04: the paper's moments (three independent GFLASH codes).
+
+    Ours describe what is left beside the early energy, so they differ, but by a few per cent.
+    """
     medium = medium_of(block)
     spread = longitudinal.spread_of(medium, np.array([10.0]))
-    found = [spread.mean_t, spread.mean_a, spread.spread_t, spread.spread_a, spread.correlation]
-    assert np.concatenate(found) == pytest.approx([1.829, 1.451, 0.134, 0.183, 0.543], abs=1e-3)
+    assert float(np.exp(spread.mean_t[0])) == pytest.approx(np.exp(1.829), rel=0.05)
+    assert float(np.exp(spread.mean_a[0])) == pytest.approx(np.exp(1.451), rel=0.05)
+    assert spread.spread_t[0] == pytest.approx(0.134, rel=0.15)
+    assert spread.spread_a[0] == pytest.approx(0.183, rel=0.15)
+    assert spread.correlation[0] == pytest.approx(0.543, abs=1e-3)
     core, tail, weight = lateral.radii(medium, np.array([[0.5, 1.0, 2.0]]), np.array([10.0]))
     assert core[0] == pytest.approx([0.0775, 0.1226, 0.2128], abs=1e-4)
     assert tail[0] == pytest.approx([1.071, 0.7049, 0.8434], abs=1e-3)
     assert weight[0] == pytest.approx([0.9443, 0.8782, 0.5431], abs=2e-3)
+
+
+def profile_of(medium, energy: float, depth: list[float], n: int = 2000) -> np.ndarray:
+    """Mean energy of n electrons between depths, GeV."""
+    drawn = longitudinal.draw_profiles(medium, np.full(n, energy), np.random.default_rng(9))
+    return longitudinal.energies(medium, drawn, np.tile(depth, (n, 1))).mean(0)
+
+
+@pytest.mark.parametrize("energy", [1.0, 10.0, 100.0])
+def test_a_shower_begins_as_one_ionising_particle(block, energy):
+    """Ec per X0 at the surface, whatever the energy (Rossi's definition of Ec)."""
+    medium = medium_of(block)
+    first = profile_of(medium, energy, [0.0, 0.01])[0] / 0.01
+    assert first * 1e3 == pytest.approx(medium.ec_mev, rel=0.1)
+    assert first == pytest.approx(medium.mip_gev_mm * medium.x0_mm, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["pbwo4-block", "pb-lar"])
+@pytest.mark.parametrize("energy", [0.1, 2.0, 100.0])
+def test_a_profile_holds_all_of_the_energy(name, energy):
+    found = profile_of(medium_of(load_detector(name)), energy, [0.0, *range(1, 100)]).sum()
+    assert found == pytest.approx(energy, rel=0.012)
+
+
+def test_samples_fade_as_showers_grow_old():
+    """Pb-LAr, e/mip 0.77: the signal lies nearer to the front than the deposit does."""
+    medium = medium_of(load_detector("pb-lar"))
+    edges = np.arange(0, 41.0)
+    seen = profile_of(medium, 10, list(edges))
+    deposit = profile_of(replace(medium, e_mip=1.0), 10, list(edges))
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    shift = seen @ middle / seen.sum() - deposit @ middle / deposit.sum()
+    assert -0.3 < shift < -0.05
+
+
+def test_some_electrons_shower_late(deep):
+    """Depths of single showers are skewed: full simulation 1.0 (0.7 to 1.4 in six energies)."""
+    mesh = rings([0, WIDE], deep.depth_mm, 90)
+    energies = simulate(deep, mesh, beam(ELECTRON, 10, 3000), seed=1).energies
+    depth = energies @ (np.arange(90.0) + 0.5) / energies.sum(1)
+    pull = (depth - depth.mean()) / depth.std()
+    assert 0.3 < (pull**3).mean() < 1.8
+    assert depth.std() * 4.46 / deep.x0_mm == pytest.approx(0.87, abs=0.1)
+
+
+@pytest.mark.parametrize("material", ["PbWO4", "BGO", "CsI"])
+def test_nine_tenths_within_one_moliere_radius(material):
+    """The nominal rule, which full simulation meets to 3 points (86.7 % in PbWO4)."""
+    slab = Slab(material=material, mm=400, active=True)
+    thick = Detector(name="thick", type="ecal", stack=(Stack(repeat=1, slabs=(slab,)),))
+    mesh = rings([0, thick.rm_mm, WIDE], 400.0)
+    energies = simulate(thick, mesh, beam(ELECTRON, 10, 200), seed=2).energies.mean(0)
+    assert energies[0] / energies.sum() == pytest.approx(0.88, abs=0.03)
 
 
 def test_planes_sample_all_of_the_shower_once():
@@ -134,32 +195,3 @@ def test_planes_sample_all_of_the_shower_once():
 def test_a_mesh_that_is_shallower_than_the_stack_loses_the_rest(block):
     half = simulate(block, rings([0, WIDE], 60.0), beam(ELECTRON, 10, 64), seed=6).energies.sum(1)
     assert 3 < half.mean() < 7
-
-
-def test_hadron_showers_start_late_and_spread(block):
-    """Rough: wider and deeper than electrons, response below 1, great fluctuations."""
-    detector = load_detector("fe-scint")
-    mesh = rings([0, detector.rm_mm, WIDE], detector.depth_mm, 40)
-    pion = simulate(detector, mesh, beam(PION, 20, 400), seed=7).energies.reshape(400, 40, 2)
-    electron = simulate(detector, mesh, beam(ELECTRON, 20, 64), seed=7).energies.reshape(64, 40, 2)
-    depth = (np.arange(40) + 0.5) * 26.5 / detector.lambda_mm
-
-    def mean_depth(energies: np.ndarray) -> float:
-        profile = energies.sum((0, 2))
-        return float(profile @ depth / profile.sum())
-
-    assert mean_depth(pion) > mean_depth(electron) + 0.8
-    assert pion[:, :, 0].sum() / pion.sum() < 0.7 * electron[:, :, 0].sum() / electron.sum()
-    assert pion.sum((1, 2)).mean() < 0.95 * electron.sum((1, 2)).mean()
-    assert pion.sum((1, 2)).std() > 0.1 * pion.sum((1, 2)).mean()
-
-
-def test_hadrons_interact_after_an_exponential_depth():
-    """A track of minimum ionisation before the first interaction, exp(-z / lambda) still on it."""
-    detector = load_detector("fe-scint")
-    mesh = rings([0, WIDE], detector.depth_mm, 40)
-    energies = simulate(detector, mesh, beam(PION, 50, 2000), seed=8).energies
-    loud = energies > 20 * np.median(energies[:, 0])
-    first = np.where(loud.any(1), loud.argmax(1), 40) * 26.5
-    unreached = (first > detector.lambda_mm).mean()
-    assert unreached == pytest.approx(np.exp(-1), abs=0.12)
