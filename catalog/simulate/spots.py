@@ -56,7 +56,8 @@ class Slices:
     energy : GeV of the row
     radius_mm : of the lateral form 2 r R^2 / (r^2 + R^2)^2
     spots : how many, at least 1
-    reach_mm : no spot lies farther from the axis
+    reach_mm : no spot lies farther from the middle of its row
+    offset_mm : (2, M) x and y from the axis to the middle of each row, if not the axis itself
     """
 
     shower: Index
@@ -67,6 +68,7 @@ class Slices:
     cores: int
     core_shape: float
     reach_mm: float
+    offset_mm: Array | None = None
 
     def part(self, start: int, stop: int) -> Slices:
         """Rows start .. stop."""
@@ -74,7 +76,7 @@ class Slices:
         return Slices(
             self.shower[cut], self.plane[cut], self.energy[cut], self.radius_mm[cut],
             self.spots[cut], min(max(self.cores - start, 0), stop - start), self.core_shape,
-            self.reach_mm,
+            self.reach_mm, None if self.offset_mm is None else self.offset_mm[:, cut],
         )  # fmt: skip
 
 
@@ -137,6 +139,9 @@ def _voxels(rows: Slices, tracks: Tracks, where: Where, rng: np.random.Generator
     finder, planes = where.finder, where.planes
     voxels = finder.mesh.voxels
     x, y = _transverse(rows, rng)
+    if rows.offset_mm is not None:
+        x += _each(rows.offset_mm[0], rows)
+        y += _each(rows.offset_mm[1], rows)
     theta = tracks.theta[rows.shower]
     base = np.concatenate([finder.first, [0]])  # of layer -1: not read
     if theta.any():

@@ -23,8 +23,8 @@ from catalog.simulate.run import blocks
 
 _WHAT = "parametrised shower simulation, not full simulation: no noise, no digitisation"
 _MODEL = {
-    False: "Grindhammer-Peters (hep-ex/0001020), two-population spots",
-    True: "Bock two-gamma form with CMS HDShower constants: rough",
+    False: "Grindhammer-Peters (hep-ex/0001020) with early energy, two-population spots",
+    True: "hadron cascade of tracks, neutral pions and broken nuclei: rough",
 }
 _ROWS = 16  # showers per compressed chunk
 
