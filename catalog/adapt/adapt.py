@@ -185,7 +185,7 @@ def _write(
     made = export_version(folder, family, run.checkpoint, used)
     card = parent.card.model_copy(
         update={
-            "name": _child_name(parent.card.name, used.detector.name, plan.scratch),
+            "name": child_name(parent, used, plan.scratch),
             "summary": _summary(parent, used.detector.name, len(used), plan.scratch),
             "domain": made.domain,
             "inputs": made.inputs,
@@ -206,9 +206,10 @@ def _lineage(parent: Pulled, plan: Plan) -> Lineage | None:
     return Lineage(parent=parent.digest, parent_ref=parent.ref, recipe=plan.recipe.name)
 
 
-def _child_name(parent: str, detector: str, scratch: bool) -> str:
-    base = parent.split("-")[0]
-    return f"{base}-{detector}{'-scratch' if scratch else ''}"[:64]
+def child_name(parent: Pulled, target: ShowerSet, scratch: bool = False) -> str:
+    """The name of an adapted model: what it was, and for which detector it is."""
+    base = parent.card.name.split("-")[0]
+    return f"{base}-{target.detector.name}{'-scratch' if scratch else ''}"[:64]
 
 
 def _summary(parent: Pulled, detector: str, showers: int, scratch: bool) -> str:

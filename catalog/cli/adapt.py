@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import typer
 
-from catalog.adapt.adapt import adapt, unseen
-from catalog.adapt.compare import compare
+from catalog.adapt.adapt import child_name
 from catalog.adapt.duration import parse_duration
+from catalog.adapt.finish import adapt_and_compare
 from catalog.adapt.log import append_log
-from catalog.adapt.recipe import default_recipe, load_recipe
-from catalog.adapt.record import Finished, as_dict, human, publish_child, records
+from catalog.adapt.recipe import load_recipe
+from catalog.adapt.record import as_dict, human, publish_child, records
 from catalog.cli import out
 from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
 from catalog.cli.recipes import LIST
-from catalog.pull import find, read_folder
-from catalog.seen import refuse_seen
+from catalog.pull import find
 from catalog.settings import load_settings
 
 
 def run(
     model: str = typer.Argument(help="The parent: a reference, or a version folder (with a /)."),
     data: Path = DATA,
-    to: Path = typer.Option(..., "--out", help="New folder for the adapted version."),
+    to: Path = typer.Option(None, "--out", help="New folder; default: the adapted model's name."),
     showers: int = typer.Option(300, min=1, help="Adapt on the first SHOWERS of the file."),
     recipe: str = typer.Option(None, help="A shipped recipe or a YAML file; default: as measured."),
-    scratch: Path = typer.Option(None, help="Also train from scratch, into this new folder."),
+    scratch: Path = typer.Option(None, help="Keep the rival trained from scratch in this folder."),
+    alone: bool = typer.Option(False, "--no-scratch", help="Train no rival from scratch."),
     steps: int = typer.Option(None, min=1, help="Training steps; the same for both."),
     budget: str = typer.Option(None, help="Stop each training after this long, e.g. 2min."),
     seed: int = typer.Option(0, min=0, help="The same seed gives the same bytes."),
@@ -41,17 +40,10 @@ def run(
     settings, limit = load_settings(), parse_duration(budget) if budget else None
     how = load_recipe(recipe) if recipe else None
     parent, target = find(model, settings), load_target(data, detector, particle, None)
-    refuse_seen({parent.ref: parent}, unseen(target, showers), showers)  # before any training
-    train = partial(adapt, parent, target, showers=showers, seed=seed, budget_s=limit)
-    adapted = train(out=to, recipe=how, steps=steps, progress=out.progress("adapting"))
-    rival, other = None, None
-    if scratch:
-        fresh = default_recipe(parent.card.family or "", showers, scratch=True)
-        told = out.progress("from scratch")
-        rival = train(out=scratch, recipe=fresh, steps=adapted.steps, progress=told)
-        other = read_folder(scratch)
-    gain = compare(parent, read_folder(to), target, showers=showers, scratch=other, seed=seed)
-    done = Finished(parent, target, adapted, rival, gain)
+    done = adapt_and_compare(
+        parent, target, to or Path(child_name(parent, target)), showers=showers, recipe=how,
+        steps=steps, seed=seed, budget_s=limit, rival=not alone, scratch=scratch, told=out.progress,
+    )  # fmt: skip
     append_log(settings.home, records(done))
     child = publish_child(done, settings, out.say) if publish else None
     out.emit(as_dict(done, child), as_json, lambda: human(done, child))

@@ -11,9 +11,9 @@ import h5py
 import pytest
 from typer.testing import CliRunner, Result
 
+from catalog.adapt import finish
 from catalog.adapt.compare import AFTER, BEFORE
 from catalog.adapt.log import read_log
-from catalog.cli import adapt as command
 from catalog.cli.app import build_app
 from catalog.errors import BadFile, CatalogError, UsageError
 from catalog.index import Query, open_index
@@ -25,7 +25,7 @@ pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).parents[2] / "sample_models"
 PARENT = f"{ROOT}/versions/vae-pbwo4/"
-SHORT = ["--showers", "40", "--steps", "2"]
+SHORT = ["--showers", "40", "--steps", "2", "--no-scratch"]
 
 
 def few(place: Path, name: str = "par04-siw-electron", n: int = 120) -> str:
@@ -56,7 +56,7 @@ def run(*words: str) -> Result:
 
 def ended(monkeypatch: pytest.MonkeyPatch, better: bool) -> None:
     """Let the comparison on unseen showers come out as told; all else is computed."""
-    own = command.compare
+    own = finish.compare
 
     def told(*given: Any, **named: Any) -> Comparison:
         found = own(*given, **named)
@@ -64,7 +64,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, better: bool) -> None:
         after = {**found.metrics[AFTER], "w1_geomean": score}
         return replace(found, metrics={**found.metrics, AFTER: after})
 
-    monkeypatch.setattr(command, "compare", told)
+    monkeypatch.setattr(finish, "compare", told)
 
 
 def published(home: Path) -> int:
@@ -132,6 +132,16 @@ def test_the_record_holds_recipe_curve_share_and_device(
     assert record.device
 
 
+def test_without_further_words_the_rival_from_scratch_is_trained_and_the_folder_named(
+    home: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("adapt", PARENT, "--data", data, "--showers", "40", "--steps", "2")
+    assert "FROM SCRATCH" in done.stdout
+    assert [path.name for path in tmp_path.glob("vae-*")] == ["vae-par04-siw"]
+    assert [record.strategy for record in read_log(home)] == ["full", "scratch"]
+
+
 def test_records_of_before_recipes_are_still_read(home: Path) -> None:
     home.mkdir(parents=True)
     old = (ROOT / "evidence.jsonl").read_text().splitlines()[0]
@@ -143,7 +153,7 @@ def test_records_of_before_recipes_are_still_read(home: Path) -> None:
 
 def test_the_budget_is_honoured_and_told(home: Path, data: str, tmp_path: Path) -> None:
     words = ["adapt", PARENT, "--data", data, "--showers", "40", "--out", str(tmp_path / "c")]
-    done = run(*words, "--steps", "1000000", "--budget", "1s")
+    done = run(*words, "--no-scratch", "--steps", "1000000", "--budget", "1s")
     assert "the budget ended it" in done.stdout
     (record,) = read_log(home)
     assert record.curve[-1][0] < 1_000_000

@@ -92,9 +92,12 @@ def test_merged_lora_gives_the_same_answers() -> None:
     torch.testing.assert_close(module(x), before)
     for parameter in added:
         nn.init.normal_(parameter)
-    unmerged = module(x)
+    unmerged, start = module(x), Toy().state_dict()
+    layer = module.embed.parametrizations.weight
+    update = 4 / 2 * layer[0].b @ layer[0].a
+    torch.testing.assert_close(module.embed.weight - layer.original, update)
     merge_lora(module)
-    assert set(module.state_dict()) == set(Toy().state_dict())
+    assert set(module.state_dict()) == set(start)
     torch.testing.assert_close(module(x), unmerged)
     assert not torch.allclose(unmerged, before)
 
