@@ -1,25 +1,30 @@
-"""Measure what adapting gains: parents x showers x draws against scratch, on unseen showers.
+"""Measure what adapting gains: parents x recipes x showers x draws, on unseen showers.
 
-    python -m sample_models.measure [--parents vae-em ...] [--recipes bitfit ...]
+    python -m sample_models.measure [--parents vae-em ...] [--recipes bitfit ...] [--write]
 
 The target is Par04 Si-W electrons. A draw is another order of its showers. Several learning rates
-can be tried with every recipe, and each is printed. The rows of catalog/adapt/defaults.yaml are
-made of what this prints.
+can be tried with every recipe, and each is printed. `--write` makes the rows of
+catalog/adapt/defaults.yaml for the parents' family of it: per recipe and number of showers the rate
+with the lowest mean over parents and draws.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import catalog.adapt.recipe
 from catalog.adapt.adapt import adapt, unseen
-from catalog.adapt.recipe import Recipe, load_recipe
+from catalog.adapt.recipe import Recipe, load_recipe, measured
 from catalog.physics.validate import compare
 from catalog.pull import Pulled, read_folder
 from catalog.showers import ShowerSet
@@ -27,6 +32,7 @@ from catalog.showers.reader import read_showers
 
 HERE = Path(__file__).parent
 TARGET = HERE / "data" / "par04-siw-electron.h5"
+DEFAULTS = Path(catalog.adapt.recipe.__file__).with_name("defaults.yaml")
 
 
 def main() -> None:
@@ -40,19 +46,60 @@ def main() -> None:
     add("--showers", nargs="+", type=int, default=[300, 100])
     add("--draws", type=int, default=3)
     add("--steps", type=int, default=800)
+    add("--write", action="store_true", help="rewrite this family's rows of defaults.yaml")
     asked = parser.parse_args()
     draws = list(_draws(read_showers(asked.target), asked.draws))
     parents = [read_folder(HERE / "versions" / name) for name in asked.parents]
+    rows = []
     for n in asked.showers:
         for parent in parents:
             _print(f"n={n} {parent.name} before", [_before(parent, d, n) for d in draws])
         for name in asked.recipes:
-            for recipe in _with_rates(load_recipe(name), asked.rates or []):
-                starts = parents[:1] if recipe.strategy == "scratch" else parents
-                for parent in starts:
-                    found = [_reached(parent, d, n, asked.steps, recipe) for d in draws]
-                    label = "" if recipe.strategy == "scratch" else f" {parent.name}"
-                    _print(f"n={n}{label} {recipe.name} lr={recipe.backbone_lr}", found)
+            tried = [
+                (_measure(recipe, parents, draws, n, asked.steps), recipe)
+                for recipe in _with_rates(load_recipe(name), asked.rates or [])
+            ]
+            w1, best = min(tried, key=lambda item: item[0])
+            rows.append(_row(parents, best, n, w1, asked))
+    if asked.write:
+        _write(parents[0].card.family or "", rows)
+
+
+def _measure(
+    recipe: Recipe, parents: list[Pulled], draws: list[ShowerSet], n: int, steps: int
+) -> float:
+    """Mean w1_geomean over parents and draws; a line for every parent."""
+    scratch, means = recipe.strategy == "scratch", []
+    for parent in parents[:1] if scratch else parents:
+        found = [_reached(parent, draw, n, steps, recipe) for draw in draws]
+        start = "" if scratch else f" {parent.name}"
+        _print(f"n={n}{start} {recipe.name} lr={recipe.backbone_lr}", found)
+        means.append(np.mean([w1 for w1, _, _ in found]))
+    return float(np.mean(means))
+
+
+def _row(
+    parents: list[Pulled], recipe: Recipe, n: int, w1: float, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """A row of defaults.yaml."""
+    settings: dict[str, Any] = {"steps": asked.steps}
+    used = measured(recipe, parents[0].card.family or "", n)  # as `adapt` fills it in
+    if used.backbone_lr is not None:
+        settings["backbone_lr"] = used.backbone_lr
+    start = "" if recipe.strategy == "scratch" else f"{', '.join(p.name for p in parents)} to "
+    run = f"{start}{asked.target.stem}, {asked.draws} draws, {date.today()}"
+    return {
+        "family": parents[0].card.family, "recipe": recipe.name, "showers": n,
+        "w1": round(w1, 4), "settings": settings, "run": run,
+    }  # fmt: skip
+
+
+def _write(family: str, rows: list[dict[str, Any]]) -> None:
+    """Replace the rows of a family; comments and other families stay."""
+    lines = DEFAULTS.read_text(encoding="utf-8").splitlines()
+    others = [line for line in lines if f'"family": "{family}"' not in line]
+    own = [f"- {json.dumps(row)}" for row in rows]
+    DEFAULTS.write_text("\n".join([*others, *own]) + "\n", encoding="utf-8")
 
 
 def _with_rates(recipe: Recipe, rates: list[float]) -> list[Recipe]:

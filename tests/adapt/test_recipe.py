@@ -18,6 +18,7 @@ from catalog.adapt.recipe import (
     recipe_names,
 )
 from catalog.errors import BadFile, NotFound, UsageError
+from catalog.strict_yaml import load_yaml
 
 PARTS = {
     "in.weight": "embedder",
@@ -126,8 +127,8 @@ def test_what_a_recipe_says_itself_is_not_replaced_by_what_was_measured() -> Non
 
 
 def test_the_shipped_defaults_name_shipped_recipes_and_the_run_that_measured_them() -> None:
-    text = (Path(recipes.__file__).parent / "defaults.yaml").read_text()
-    families = {row.split(":")[1].split(",")[0].strip() for row in text.split("{family")[1:]}
+    rows = load_yaml((Path(recipes.__file__).parent / "defaults.yaml").read_text())
+    families = {row["family"] for row in rows}
     assert "cvae" in families
     for family in families:
         for row in recipes._measured(family):
