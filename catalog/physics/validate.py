@@ -15,9 +15,10 @@ from catalog.errors import UsageError
 from catalog.generate import generate, open_session
 from catalog.physics.distances import Array, classifier_auc, separation_mean, w1_geomean
 from catalog.physics.errors import bootstrap_errors
-from catalog.physics.gates import RESPONSE_GATE, Floor, Gate, floor_of, gates
+from catalog.physics.gates import Floor, Gate, floor_of, gates
 from catalog.physics.jetnet_distances import fpd, kpd
 from catalog.physics.observables import Observables, observe, observe_grid
+from catalog.physics.statements import RESPONSE_GATE
 from catalog.pull import Pulled
 from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
 from catalog.testvectors import MODEL_FILE
