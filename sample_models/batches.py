@@ -27,7 +27,9 @@ class Draw:
     """Random numbers for the rows of one rank, cut from those of the whole batch."""
 
     def __init__(self, seed: tuple[int, ...], total: int, own: slice, device: torch.device) -> None:
-        state = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)
+        sequence = np.random.SeedSequence(seed)
+        state = int(sequence.generate_state(1, np.uint64)[0] >> 1)
+        self._host = np.random.default_rng(sequence)  # asking a GPU would make it wait
         self._rng = torch.Generator(device).manual_seed(state)
         self._total, self._own, self.device = total, own, device
 
@@ -43,8 +45,7 @@ class Draw:
 
     def integer(self, high: int) -> int:
         """One number of 0 .. high - 1 for the whole batch, the same on every rank."""
-        drawn = torch.randint(0, high, (1,), generator=self._rng, device=self.device)
-        return int(drawn)
+        return int(self._host.integers(high))
 
 
 def lone_draw(seed: int, total: int, device: torch.device) -> Draw:

@@ -35,7 +35,7 @@ class Toy(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.embed = nn.Linear(3, 8)
         self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(2))
-        self.norm = nn.BatchNorm1d(8)
+        self.norm = nn.LayerNorm(8)
         self.head = nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Tensor:
