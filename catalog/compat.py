@@ -7,7 +7,7 @@ import math
 from catalog.card import Card
 from catalog.domain import Detector
 from catalog.errors import NothingFits, UsageError
-from catalog.showers import ShowerSet
+from catalog.showers import Showers, scale_of
 
 MIN_SHOWERS = 40  # fewer say nothing about a distribution
 _MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
@@ -34,7 +34,7 @@ def same_calorimeter(one: Detector, other: Detector) -> bool:
     )
 
 
-def check_target(target: ShowerSet) -> None:
+def check_target(target: Showers) -> None:
     """Refuse showers that no model can be compared with.
 
     Raises
@@ -51,10 +51,10 @@ def check_target(target: ShowerSet) -> None:
             f"mesh in depth, which at least {_MIN_LAYERS} layers can resolve",
             "train from scratch on the detector's own cells",
         )
-    target.scale()
+    scale_of(target.detector)
 
 
-def cannot_generate(card: Card, target: ShowerSet) -> str | None:
+def cannot_generate(card: Card, target: Showers) -> str | None:
     """Why a model's showers cannot stand beside a target's; None if they can."""
     domain = card.domain
     if card.task != "shower-generation":
@@ -76,7 +76,7 @@ def cannot_generate(card: Card, target: ShowerSet) -> str | None:
     return None
 
 
-def cannot_adapt(card: Card, target: ShowerSet) -> str | None:
+def cannot_adapt(card: Card, target: Showers) -> str | None:
     """Why a model cannot be adapted to a target; None if it can."""
     if card.family is None:
         return "it names no family, so it cannot be trained further"

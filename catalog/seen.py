@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from catalog.errors import UsageError
 from catalog.pull import Pulled
-from catalog.showers import ShowerSet
+from catalog.showers import Showers
 from catalog.testvectors import read_npz
 
 SEEN_FILE = "seen.npz"
@@ -23,7 +23,7 @@ Keys = NDArray[np.uint32]
 _CHANCE = 0.01  # share of showers that may agree by chance or by being counted in training twice
 
 
-def keys_of(showers: ShowerSet) -> Keys:
+def keys_of(showers: Showers) -> Keys:
     """One key per shower, in order; none if the energies are on a grid."""
     keys = showers.incident_gev.astype(np.float32).view(np.uint32)
     if 2 * len(np.unique(keys)) < len(keys):
@@ -46,14 +46,14 @@ def read_seen(folder: Path) -> Keys:
     return arrays[0].astype(np.uint32).ravel() if len(arrays) == 1 else np.empty(0, np.uint32)
 
 
-def seen_by(folder: Path, showers: ShowerSet) -> NDArray[np.intp]:
+def seen_by(folder: Path, showers: Showers) -> NDArray[np.intp]:
     """Positions of the showers that the version of a folder was trained on."""
     found: NDArray[np.intp] = np.flatnonzero(np.isin(keys_of(showers), read_seen(folder)))
     return found if len(found) > _CHANCE * len(showers) else found[:0]
 
 
 def refuse_seen(
-    models: Mapping[str, Pulled], showers: ShowerSet, skipped: int = 0, option: str = ""
+    models: Mapping[str, Pulled], showers: Showers, skipped: int = 0, option: str = ""
 ) -> None:
     """Refuse to judge a model on showers that trained it.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from catalog.card import write_card
 from catalog.compat import cannot_generate, check_target, same_calorimeter
-from catalog.domain import Detector
 from catalog.errors import CatalogError, UsageError, cannot_write
 from catalog.matching import match_energies
 from catalog.physics.observables import observe
@@ -17,8 +16,8 @@ from catalog.physics.present import as_dict
 from catalog.physics.validate import REFERENCE, Comparison, compare, measure, spread
 from catalog.pull import Pulled, find
 from catalog.seen import refuse_seen
-from catalog.showers import ShowerSet
-from catalog.showers.reader import read_showers
+from catalog.showers import Showers, fraction_of
+from catalog.showers.showerfile import open_showers
 from catalog.validation_file import VALIDATION_FILE, Document, model_digest, to_bytes
 
 _FILES = (".h5", ".hdf5", ".root")
@@ -35,8 +34,8 @@ class Validation:
     """
 
     ref: str
-    subject: Pulled | ShowerSet
-    target: ShowerSet
+    subject: Pulled | Showers
+    target: Showers
     matched: str
     seed: int
     result: Comparison
@@ -48,13 +47,13 @@ class Validation:
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints and `validation.json` holds; no clock, so it can be repeated."""
-        showers, target = isinstance(self.subject, ShowerSet), self.target
+        subject, target = self.subject, self.target
+        model = isinstance(subject, Pulled)
         return {
             **as_dict(self.result, self.ref),
-            "kind": "showers" if showers else "model",
-            "model": None if isinstance(self.subject, ShowerSet)
-            else model_digest(self.subject.folder),
-            "showers_digest": self.subject.digest if isinstance(self.subject, ShowerSet) else None,
+            "kind": "model" if model else "showers",
+            "model": model_digest(subject.folder) if isinstance(subject, Pulled) else None,
+            "showers_digest": None if isinstance(subject, Pulled) else subject.digest,
             "matching": self.matched,
             "seed": self.seed,
             "detector": self._detector(),
@@ -63,7 +62,7 @@ class Validation:
             "dataset_digest": target.digest,
             "dataset_showers": len(target),
             "catalog_version": version("hep-model-catalog"),
-        }  # fmt: skip
+        }
 
     def _detector(self) -> str:
         """The data's detector; by the model's own name for it, if it is the same."""
@@ -74,16 +73,19 @@ class Validation:
         return found.name
 
 
-def find_subject(text: str, detector: Detector | None, pdg: int | None) -> Pulled | ShowerSet:
-    """A shower file (by its suffix, or a '/' in its path), a version folder, or a reference."""
+def find_subject(text: str, **asked: Any) -> Pulled | Showers:
+    """A shower file (by its suffix, or a '/' in its path), a version folder, or a reference.
+
+    `asked` is what `open_showers` is asked of a shower file.
+    """
     path = Path(text)
     if path.suffix.lower() in _FILES or ("/" in text and path.is_file()):
-        return read_showers(path, detector=detector, pdg=pdg)
+        return open_showers(path, **asked)
     return find(text)
 
 
 def validate(
-    subject: Pulled | ShowerSet, target: ShowerSet, seed: int = 0, skipped: int = 0
+    subject: Pulled | Showers, target: Showers, seed: int = 0, skipped: int = 0
 ) -> Validation:
     """Compare a subject with full simulation that it has not seen.
 
@@ -97,7 +99,7 @@ def validate(
         The two cannot be compared; says why.
     """
     check_target(target)
-    if isinstance(subject, ShowerSet):
+    if not isinstance(subject, Pulled):
         return _validate_showers(subject, target, seed)
     if why := cannot_generate(subject.card, target):
         raise UsageError(f"{subject.ref} cannot be validated on {target.source}: {why}")
@@ -106,11 +108,11 @@ def validate(
     return Validation(subject.ref, subject, target, _ASKED, seed, result)
 
 
-def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Validation:
+def _validate_showers(showers: Showers, target: Showers, seed: int) -> Validation:
     """Beside the data, with one sampling fraction for both: a wrong response must show."""
-    fraction, how = target.sampling_fraction(), ""
+    fraction, how = fraction_of(target), ""
     detector = target.detector.model_copy(update={"sampling_fraction": fraction})
-    matched = match_energies(showers, replace(target, detector=detector))
+    matched = match_energies(showers, target.of(detector))
     own = showers.detector.sampling_fraction
     if own is not None and not 1 / _OTHER_SCALE < own / fraction < _OTHER_SCALE:
         how = (
@@ -119,7 +121,7 @@ def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Valid
         fraction = own
     found = observe(matched.showers, fraction)
     ref = showers.source or "showers"
-    bare = compare({}, matched.target, seed)
+    bare = compare({}, matched.target, seed, matched.halves)
     reference = bare.observables[REFERENCE]
     result = replace(
         bare,
@@ -130,14 +132,14 @@ def _validate_showers(showers: ShowerSet, target: ShowerSet, seed: int) -> Valid
     return Validation(ref, showers, target, matched.how + how, seed, result)
 
 
-def check_recordable(subject: Pulled | ShowerSet) -> None:
+def check_recordable(subject: Pulled | Showers) -> None:
     """Refuse to record in what is not a version folder of the user's.
 
     Raises
     ------
     UsageError
     """
-    if isinstance(subject, ShowerSet):
+    if not isinstance(subject, Pulled):
         raise UsageError("--record needs a version folder: a shower file has no card")
     if subject.version:
         raise UsageError(

@@ -13,7 +13,7 @@ from catalog.adapt.log import append_log
 from catalog.adapt.recipe import load_recipe
 from catalog.adapt.record import as_dict, human, publish_child, records
 from catalog.cli import out
-from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
+from catalog.cli.data import BINNING, DATA, DETECTOR, PARTICLE, load_target
 from catalog.cli.recipes import LIST
 from catalog.pull import find
 from catalog.settings import load_settings
@@ -33,13 +33,14 @@ def run(
     publish: bool = typer.Option(False, "--publish", help="Publish it, if it is better."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,
+    binning: Path = BINNING,
     _listed: bool = LIST,
     as_json: bool = out.JSON,
 ) -> None:
     """Adapt a model to your showers and compare it, on unseen ones, with before and scratch."""
     settings, limit = load_settings(), parse_duration(budget) if budget else None
     how = load_recipe(recipe) if recipe else None
-    parent, target = find(model, settings), load_target(data, detector, particle, None)
+    parent, target = find(model, settings), load_target(data, detector, particle, binning)
     done = adapt_and_compare(
         parent, target, to or Path(child_name(parent, target)), showers=showers, recipe=how,
         steps=steps, seed=seed, budget_s=limit, rival=not alone, scratch=scratch, told=out.progress,

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from catalog.cli import out
-from catalog.cli.data import DATA, DETECTOR, PARTICLE, load_target
+from catalog.cli.data import BINNING, DATA, DETECTOR, PARTICLE, load_target
 from catalog.index import open_index
 from catalog.pull import find
 from catalog.report.build import Asked, build_report
@@ -25,13 +25,14 @@ def run(
     scratch: Path = typer.Option(None, help="Folder of the model trained from scratch."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,
+    binning: Path = BINNING,
     seed: int = typer.Option(0, help="Seed of the generated showers."),
     as_json: bool = out.JSON,
 ) -> None:
     """Write one HTML file: before, after and scratch on unseen showers, with plots and costs."""
     settings = load_settings()
     child = find(model, settings)
-    target = load_target(data, detector, particle, None)
+    target = load_target(data, detector, particle, binning)
     commands = (
         f"catalog recommend --data {data} --showers {showers}",
         f"catalog report {model} --data {data} --showers {showers}"

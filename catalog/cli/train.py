@@ -10,7 +10,7 @@ from catalog.adapt.duration import parse_duration
 from catalog.adapt.family import Running
 from catalog.adapt.train import as_dict, default_name, human, line, plan_training, train, unfinished
 from catalog.cli import out
-from catalog.cli.data import DETECTOR, PARTICLE, load_target
+from catalog.cli.data import BINNING, DETECTOR, PARTICLE, load_target
 
 SETS = typer.Option(..., "--data", help="Full-simulation showers; repeat it for more detectors.")
 
@@ -31,10 +31,11 @@ def run(
     mlflow: str = typer.Option(None, help="Tracking URI of an MLflow server to report to."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,
+    binning: Path = BINNING,
     as_json: bool = out.JSON,
 ) -> None:
     """Train a model from nothing on one or more detectors; the first one is what it generates."""
-    sets = [load_target(path, detector, particle, None) for path in data]
+    sets = [load_target(path, detector, particle, binning) for path in data]
     count = sum(len(showers) for showers in sets)
     plan = plan_training(family, count, recipe=recipe, steps=steps, batch=batch, seed=seed)
     limit = parse_duration(budget) if budget else None

@@ -7,9 +7,7 @@ from pathlib import Path
 import typer
 
 from catalog.cli import out
-from catalog.cli.data import DATA, DETECTOR, PARTICLE, SKIP, load_target
-from catalog.domain import load_detector
-from catalog.index.query import parse_particle
+from catalog.cli.data import BINNING, DATA, DETECTOR, PARTICLE, SKIP, open_target, told
 from catalog.physics.present import human
 from catalog.validate import check_recordable, find_subject, record, validate
 
@@ -24,6 +22,7 @@ def run(
     force: bool = typer.Option(False, "--force", help="Replace an earlier --out folder."),
     detector: str = DETECTOR,
     particle: str = PARTICLE,
+    binning: Path = BINNING,
     skip: int = SKIP,
     showers: int = typer.Option(None, min=1, help="Use at most this many showers of the data."),
     seed: int = typer.Option(0, help="Seed of the generated showers."),
@@ -33,11 +32,8 @@ def run(
     as_json: bool = out.JSON,
 ) -> None:
     """Compare a model, or other showers, with full simulation; exit 1 if a gate fails."""
-    found = find_subject(
-        subject,
-        load_detector(detector) if detector else None,
-        parse_particle(particle) if particle else None,
-    )
+    asked = told(detector, particle, binning)
+    found = find_subject(subject, **asked, watch=out.progress)
     if keep:
         check_recordable(found)
     if to:
@@ -47,7 +43,7 @@ def run(
 
         need_matplotlib()  # both before minutes of work
         check_free(to, force)
-    done = validate(found, load_target(data, detector, particle, showers, skip), seed, skip)
+    done = validate(found, open_target(data, asked, showers, skip), seed, skip)
     if to:
         write_folder(to, files_of(done), force)
         out.say(f"wrote {to / 'index.html'}")

@@ -7,9 +7,8 @@ model that already generates on that mesh loses nothing. Radii are to the axis o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from numpy.typing import NDArray
 
 from catalog.errors import UsageError
 from catalog.physics.columns import HIT, recorded_columns, shape_columns, spectra
-from catalog.showers import PHYSICS_SHAPE, ShowerSet
-from catalog.showers.reader import iterate_showers
+from catalog.showers import PHYSICS_SHAPE, Showers, fraction_of
 
 Array = NDArray[np.float64]
 _NONE = np.empty((0, 0))
@@ -78,41 +76,18 @@ class Observables:
         return np.concatenate([self.cells[:0], *parts])
 
 
-def observe(showers: ShowerSet, sampling_fraction: float | None = None) -> Observables:
-    """Compute the observables of a ShowerSet (its detector must have a layer stack).
+def observe(showers: Showers, sampling_fraction: float | None = None) -> Observables:
+    """Compute the observables of showers (their detector must have a layer stack).
 
+    Their cells are taken chunk by chunk, so those of an `open_showers` file are never all held.
     Without `sampling_fraction` it is the detector's; else the mean of these showers.
     """
-    fraction = sampling_fraction or showers.sampling_fraction()
-    grid = showers.on(PHYSICS_SHAPE)
-    return observe_grid(grid, showers.incident_gev, fraction, showers.theta_rad)
-
-
-def observe_file(path: Path, **asked: Any) -> Observables:
-    """The observables of a file of any size, one chunk in memory at a time.
-
-    Parameters
-    ----------
-    asked : detector, pdg, limit, binning, chunk as for `iterate_showers`
-
-    Where nothing states the sampling fraction, it is the mean of the first chunk.
-
-    Raises
-    ------
-    CatalogError
-        As `read_showers`.
-    """
-    return observe_parts(iterate_showers(path, **asked))
-
-
-def observe_parts(parts: Iterable[ShowerSet]) -> Observables:
-    """The observables of showers that come in parts, all with the first part's fraction."""
+    fraction = sampling_fraction or fraction_of(showers)
     found: list[Observables] = []
     cells: list[NDArray[Any]] = []  # most of the memory: never held twice
-    fraction: float | None = None
-    for part in parts:
-        fraction = fraction or part.sampling_fraction()
-        seen = observe(part, fraction)
+    for part in showers.chunks():
+        grid = part.on(PHYSICS_SHAPE)
+        seen = observe_grid(grid, part.incident_gev, fraction, part.theta_rad)
         cells.append(seen.cells)
         found.append(replace(seen, cells=seen.cells[:0].copy()))
     return replace(join(found), cells=_drained(cells))

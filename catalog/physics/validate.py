@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalog.card import Card
 from catalog.compat import MIN_SHOWERS
@@ -20,10 +21,11 @@ from catalog.physics.jetnet_distances import fpd, kpd
 from catalog.physics.observables import Observables, observe, observe_grid
 from catalog.physics.statements import RESPONSE_GATE
 from catalog.pull import Pulled
-from catalog.showers import PHYSICS_SHAPE, ShowerSet, rebin
+from catalog.showers import PHYSICS_SHAPE, Rows, Showers, fraction_of, rebin, scale_of
 from catalog.testvectors import MODEL_FILE
 
 REFERENCE = "full simulation"
+Halves = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 METRICS: dict[str, Callable[[Array, Array], float]] = {
     "w1_geomean": w1_geomean,
@@ -70,12 +72,15 @@ class Comparison:
         return floor_of(self.floor_observables, self.observables[REFERENCE])
 
 
-def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> Comparison:
+def compare(
+    models: Mapping[str, Pulled], target: Showers, seed: int = 0, halves: Halves | None = None
+) -> Comparison:
     """Generate at the target's own conditions and compare.
 
     Half of the target is the reference. The other half's conditions are given to the models, and
     its showers give the floor, so that all comparisons are made at the same n against the same
-    reference.
+    reference. Without `halves` (positions of the floor's and of the reference's showers) the
+    reference is the second half.
 
     Raises
     ------
@@ -88,15 +93,16 @@ def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> C
             f"give at least {MIN_SHOWERS}",
         )
     target, known = with_fraction(target, models)
-    half = len(target) // 2
-    twin, reference = target.part(0, half), observe(target.part(half, 2 * half))
+    n = len(target) // 2
+    first, second = halves or (slice(0, n), slice(n, 2 * n))
+    floor, reference = _observe_halves(target, first, second)
+    twin = target.take(first)
     observables = {REFERENCE: reference}
     for label, pulled in models.items():
         observables[label] = sample_model(pulled, twin, twin.incident_gev, seed)
-    floor = observe(twin)
     return Comparison(
         dataset=target.source,
-        n=half,
+        n=n,
         observables=observables,
         metrics={label: measure(observables[label], reference) for label in models},
         floor=measure(floor, reference),
@@ -107,7 +113,14 @@ def compare(models: Mapping[str, Pulled], target: ShowerSet, seed: int = 0) -> C
     )
 
 
-def with_fraction(target: ShowerSet, models: Mapping[str, Pulled]) -> tuple[ShowerSet, bool]:
+def _observe_halves(target: Showers, *halves: Rows) -> tuple[Observables, Observables]:
+    """In one pass over the file; the whole is let go before anything else is computed."""
+    full = observe(target)
+    first, second = (full.select(rows) for rows in halves)
+    return first, second
+
+
+def with_fraction(target: Showers, models: Mapping[str, Pulled]) -> tuple[Showers, bool]:
     """The target with one sampling fraction for all its parts, and whether anybody states it.
 
     The detector's own; else that of a model's card for the same detector; else the mean of these
@@ -118,14 +131,14 @@ def with_fraction(target: ShowerSet, models: Mapping[str, Pulled]) -> tuple[Show
     cards = [pulled.card.domain.detector for pulled in models.values()]
     same = (card.sampling_fraction for card in cards if card.name == target.detector.name)
     stated = next((fraction for fraction in same if fraction is not None), None)
-    fraction = target.sampling_fraction() if stated is None else stated
+    fraction = fraction_of(target) if stated is None else stated
     detector = target.detector.model_copy(update={"sampling_fraction": fraction})
-    return replace(target, detector=detector), stated is not None
+    return target.of(detector), stated is not None
 
 
 def sample_model(
     pulled: Pulled,
-    target: ShowerSet,
+    target: Showers,
     incident_gev: Array,
     seed: int = 0,
     theta_rad: Array | None = None,
@@ -145,8 +158,8 @@ def sample_model(
         )
     session = open_session(pulled.folder / MODEL_FILE)
     theta = np.resize(target.theta_rad, len(incident_gev)) if theta_rad is None else theta_rad
-    x0, rm = target.scale()
-    expected = target.sampling_fraction()
+    x0, rm = scale_of(target.detector)
+    expected = fraction_of(target)
     where = geometry_of(target.detector, expected)
     showers = generate(session, pulled.card, incident_gev, target.pdg, seed, theta, where)
     if not _told_fraction(pulled.card):

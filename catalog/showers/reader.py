@@ -26,7 +26,11 @@ from catalog.showers.hdf5 import damage, names_in, open_hdf5
 from catalog.showers.showerset import ShowerSet
 
 _CHUNK_BYTES = 32_000_000
+_LEAST_WORK = 2000  # values held per shower however few its cells: what observing it takes
 _SAMPLE = 200  # showers that tell how a file is calibrated
+
+
+Told = Callable[[int, int], None]  # showers done, showers in all
 
 
 class Rows(NamedTuple):
@@ -147,7 +151,7 @@ def read_showers(
                 f"{needed / 1e9:.3g} GB, more than can be held in memory",
                 "read fewer showers (--showers N), or iterate_showers() chunk by chunk",
             )
-        parts = _parts(opened, rows, None, path)
+        parts = _parts(opened, rows, _chunk_rows(opened), path)
         first = next(parts)
         if len(first) == rows:
             return next(parts, first)  # runs the checks that need all showers
@@ -162,16 +166,24 @@ def iterate_showers(
     limit: int | None = None,
     binning: Path | None = None,
     chunk: int | None = None,
+    told: Told | None = None,
 ) -> Iterator[ShowerSet]:
     """Read a shower file of any size, `chunk` showers at a time (by default about 32 MB).
 
     Memory is bounded by a few chunks. Every chunk carries the digest of the whole file. Errors
-    are those of `read_showers`, raised when the damaged chunk is reached.
+    are those of `read_showers`, raised when the damaged chunk is reached. `told` hears of every
+    chunk, if there are several.
     """
     if chunk is not None and chunk < 1:
         raise UsageError(f"chunk must be at least 1, not {chunk}")
     with _opened(Asked(path, detector, pdg, limit, binning)) as (opened, rows):
-        yield from _parts(opened, rows, chunk, path)
+        size = chunk or _chunk_rows(opened)
+        done = 0
+        for part in _parts(opened, rows, size, path):
+            done += len(part)
+            if told and size < rows:
+                told(done, rows)
+            yield part
 
 
 @contextmanager
@@ -184,7 +196,7 @@ def _opened(asked: Asked) -> Iterator[tuple[Opened, int]]:
         what = "not a file" if path.exists() else "no such file"
         raise BadFile(f"{path}: {what}", "give the path of one shower file: --data FILE")
     with _container(path) as file:
-        opened = _reader_for(file, path).open(file, asked)
+        opened = _reader_for(file, asked).open(file, asked)
         yield opened, min(opened.rows, asked.limit or opened.rows)
 
 
@@ -199,9 +211,8 @@ def _container(path: Path) -> Iterator[object]:
         yield file
 
 
-def _parts(opened: Opened, rows: int, chunk: int | None, path: Path) -> Iterator[ShowerSet]:
-    """Checked showers, chunk by chunk."""
-    size = chunk or _chunk_rows(opened)
+def _parts(opened: Opened, rows: int, size: int, path: Path) -> Iterator[ShowerSet]:
+    """Checked showers, `size` at a time."""
     checks = Checks(path, opened.detector, opened.pdg, opened.fraction)
     detector, digest = opened.detector, ""
     for start in range(0, rows, size):
@@ -245,7 +256,7 @@ def _joined(first: ShowerSet, rest: Iterator[ShowerSet], rows: int) -> ShowerSet
 
 
 def _chunk_rows(opened: Opened) -> int:
-    rows = max(1, _CHUNK_BYTES // (4 * max(opened.mesh.voxels, opened.work)))
+    rows = max(1, _CHUNK_BYTES // (4 * max(opened.mesh.voxels, opened.work, _LEAST_WORK)))
     return rows - rows % opened.align if rows > opened.align else rows
 
 
@@ -257,12 +268,18 @@ def _memory() -> int:
         return 8_000_000_000
 
 
-def _reader_for(file: object, path: Path) -> Reader:
-    tried = []
+def _reader_for(file: object, asked: Asked) -> Reader:
+    path, tried = asked.path, []
     with damage(path, "its table of contents"):
         for entry in sorted(entry_points(group="catalog.readers"), key=lambda e: e.name):
             reader: Reader = entry.load()
             if reader.recognises(file):
+                if asked.binning and entry.name != "calochallenge":
+                    raise UsageError(
+                        f"{path} is of the layout {entry.name}, which tells its own cells: a "
+                        "binning XML (--binning) describes flat files only",
+                        "leave --binning out, or put the XML beside the file it is of: NAME.xml",
+                    )
                 return reader
             tried.append(f"{entry.name} ({reader.looks_for})")
         names = names_in(file)

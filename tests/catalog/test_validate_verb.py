@@ -23,6 +23,7 @@ from catalog.report.folder import check_free, write_folder
 from catalog.report.html import render_report
 from catalog.report.validation import files_of, validation_page
 from catalog.showers import ShowerSet
+from catalog.showers.showerfile import ShowerFile
 from catalog.validate import Validation, check_recordable, find_subject, record, validate
 from catalog.validation_file import VALIDATION_FILE, read_validation
 from tests.toys import generator_folder, shower_file, shower_set
@@ -112,7 +113,7 @@ def test_energies_are_matched_bin_by_bin(other: ShowerSet, target: ShowerSet) ->
     found = match_energies(few, target)
     n = len(found.showers)
     assert 2 * n == len(found.target)
-    sides = (found.showers, found.target.part(0, n), found.target.part(n))
+    sides = (found.showers, *(found.target.take(half) for half in found.halves))
     logs = [np.sort(np.log(side.incident_gev)) for side in sides]
     for side in logs[1:]:
         np.testing.assert_allclose(side, logs[0], atol=0.1)
@@ -149,6 +150,21 @@ def test_showers_at_the_very_energies_of_the_data_are_not_a_copy(
     assert len(match_energies(same, target).showers) > 280
 
 
+def test_many_showers_of_one_energy_are_not_taken_for_copies(target: ShowerSet) -> None:
+    """So many agree by chance to 1e-5 in visible energy; a tenth of them copied still shows."""
+    rng = np.random.default_rng(3)
+
+    def drawn(name: str, visible: np.ndarray) -> ShowerSet:
+        few = target.take(np.zeros(len(visible), int))
+        energies = few.energies / few.visible_gev[:, None] * visible[:, None]
+        return replace(few, energies=energies.astype(np.float32), source=name)
+
+    one, other = (rng.normal(1, 0.05, 4000) for _ in range(2))
+    assert len(match_energies(drawn("a", one), drawn("b", other)).showers) == 2000
+    with pytest.raises(UsageError, match="showers are in both"):
+        match_energies(drawn("a", one), drawn("b", np.concatenate([one[:400], other[400:]])))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -176,9 +192,9 @@ def test_a_file_is_told_from_a_model_by_how_it_is_written(
     shower_file(tmp_path / "no_suffix")
     generator_folder(tmp_path / "toy")
     monkeypatch.chdir(tmp_path)
-    assert isinstance(find_subject("toy.h5", None, None), ShowerSet)
-    assert isinstance(find_subject("./no_suffix", None, None), ShowerSet)
-    assert find_subject("./toy", None, None).name == "toy"  # type: ignore[union-attr]
+    assert isinstance(find_subject("toy.h5"), ShowerFile)
+    assert isinstance(find_subject("./no_suffix"), ShowerFile)
+    assert find_subject("./toy").name == "toy"  # type: ignore[union-attr]
 
 
 def test_page_and_json_tell_the_same_numbers(good: Validation, files: dict[str, bytes]) -> None:
