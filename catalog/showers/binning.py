@@ -23,7 +23,7 @@ from catalog.showers.reader import Asked
 
 _MAX_XML = 1_000_000  # bytes; the published files have some 10 kB
 _MAX_CELLS = 1000
-_REMEDY = "use the XML published with the data set, or remove it"
+_REMEDY = "use the XML published with the data set: --binning FILE.xml, or remove it"
 _Cut = tuple[list[float], int]  # radii in mm, number of sectors
 
 
@@ -54,6 +54,8 @@ def from_binning(asked: Asked, voxels: int) -> Geometry | None:
 def parse_binning(xml: Path) -> dict[int, list[_Cut]]:
     """Layers with voxels by PDG id, in the order of the file."""
     found: dict[int, list[_Cut]] = {}
+    if not xml.is_file():
+        raise BadFile(f"{xml}: no such file", "give the XML of the cells: --binning FILE.xml")
     try:
         with xml.open("rb") as stream:
             text = stream.read(_MAX_XML + 1)

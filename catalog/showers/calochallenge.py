@@ -115,13 +115,17 @@ def _geometry(file: h5py.File, voxels: int, asked: Asked) -> Geometry:
         known = ", ".join(f"{n} ({s['name']})" for n, s in published_sets().items())
         raise BadFile(
             f"{asked.path}: {voxels} voxels fit no known geometry; known: {known}",
-            "name a detector with readout_layers and cell_mm: --detector FILE.yaml",
+            "give the XML of its cells: --binning FILE.xml; or, for square cells, a detector with "
+            "readout_layers and cell_mm: --detector FILE.yaml",
         )
     if found.mesh.voxels != voxels:
         raise BadFile(
             f"{asked.path}: {voxels} voxels, but its geometry ({found.where}) has "
             f"{found.mesh.voxels}",
-            "the geometry belongs to another file, or the showers were cut",
+            f"is {asked.binning} of another file? put each XML beside its file, as NAME.xml"
+            if asked.binning
+            else "the geometry belongs to another file, or the showers were cut; name the XML of "
+            "these cells: --binning FILE.xml",
         )
     if asked.detector is not None:
         return Geometry(found.mesh, asked.detector, found.pdg, found.where)

@@ -105,7 +105,7 @@ class _Tree:
                     raise BadFile(f"{self.path}: events is a {tree.classname}", _NOT_HERE)
                 rows = int(tree.num_entries)
                 sizes = {
-                    name.split("/")[-1]: int(branch.uncompressed_bytes)
+                    podio_name(name): int(branch.uncompressed_bytes)
                     for name, branch in tree.iteritems(recursive=True)
                 }
         except BadFile:
@@ -119,9 +119,21 @@ class _Tree:
         return rows, sizes
 
 
+def podio_name(path: str) -> str:
+    """`Collection.member` of a branch, wherever it is nested.
+
+    Depending on how deep ROOT split them, members lie flat (`Hits.energy`), below their collection
+    (`Hits/Hits.position.x`), or below each other with their own names only
+    (`Hits/position/position.x`, `Hits/energy`).
+    """
+    collection, *nested = path.split("/")
+    if not nested or nested[-1].startswith(collection + "."):
+        return nested[-1] if nested else collection
+    return f"{collection}.{nested[-1]}"
+
+
 def _named(tree: Any, branch: str) -> Any:
-    """A branch by its own name, wherever podio nests it."""
-    return next(b for n, b in tree.iteritems(recursive=True) if n.split("/")[-1] == branch)
+    return next(b for n, b in tree.iteritems(recursive=True) if podio_name(n) == branch)
 
 
 def _damaged(path: Path, what: str, exc: Exception) -> BadFile:
@@ -135,6 +147,8 @@ def _collection(tree: _Tree, detector: Detector) -> str:
     fields = ("energy", "position.x", "position.y", "position.z")
     heads = {name.split(".", 1)[0] for name in tree.branches}
     hits = sorted(h for h in heads if all(f"{h}.{field}" in tree.branches for field in fields))
+    # Clusters and digitised hits have these fields too; only simulated hits have contributions.
+    hits = [h for h in hits if f"{h}.contributions_begin" in tree.branches] or hits
     if not hits:
         raise BadFile(f"{tree.path}: it has no SimCalorimeterHit collection", _NOT_HERE)
     mine = [h for h in hits if detector.dd4hep and h.startswith(detector.dd4hep)]
