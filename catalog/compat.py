@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from catalog.card import Card
 from catalog.domain import Detector
 from catalog.errors import NothingFits, UsageError
@@ -52,6 +54,24 @@ def check_target(target: Showers) -> None:
             "train from scratch on the detector's own cells",
         )
     scale_of(target.detector)
+    refuse_copies(target)
+
+
+def refuse_copies(showers: Showers) -> None:
+    """Refuse showers of which most are copies of others; empty ones may be alike.
+
+    Raises
+    ------
+    UsageError
+    """
+    found = np.stack([showers.incident_gev, showers.visible_gev])[:, showers.visible_gev > 0]
+    different = len(np.unique(found, axis=1).T)
+    if 2 * different < found.shape[1]:
+        raise UsageError(
+            f"{showers.source}: only {different} of its {len(showers)} showers differ from each "
+            "other in incident or visible energy",
+            "give every shower once: copies look like statistics, and are none",
+        )
 
 
 def cannot_generate(card: Card, target: Showers) -> str | None:

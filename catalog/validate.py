@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.card import write_card
-from catalog.compat import cannot_generate, check_target, same_calorimeter
+from catalog.compat import cannot_generate, check_target, refuse_copies, same_calorimeter
 from catalog.errors import CatalogError, UsageError, cannot_write
 from catalog.matching import match_energies
 from catalog.physics.observables import observe
@@ -110,6 +110,7 @@ def validate(
 
 def _validate_showers(showers: Showers, target: Showers, seed: int) -> Validation:
     """Beside the data, with one sampling fraction for both: a wrong response must show."""
+    refuse_copies(showers)
     fraction, how = fraction_of(target), ""
     detector = target.detector.model_copy(update={"sampling_fraction": fraction})
     matched = match_energies(showers, target.of(detector))

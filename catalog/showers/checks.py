@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from catalog.domain import Detector
 from catalog.errors import BadFile
 
+_MAX_INCIDENT = 1e12  # GeV; the highest cosmic rays have some 1e11
 _MAX_VISIBLE = 3.0  # of the incident energy; annihilation and noise at low energy stay below
 _HIGH, _LOW, _LOW_EM = 100.0, 0.02, 0.05  # visible fraction over sampling fraction
 _CORRECTED = (0.3, 1.5)  # visible fraction of energies that are corrected for sampling
@@ -51,7 +52,8 @@ class Checks:
         BadFile
             Names the file, the field, the first bad shower and what to do.
         """
-        sums = energies.sum(1, dtype=np.float64)  # NaN and infinity survive a sum
+        with np.errstate(invalid="ignore"):
+            sums = energies.sum(1, dtype=np.float64)  # NaN and infinity survive a sum
         self._finite("incident energies", incident_gev)
         self._finite("cell energies", sums)
         self._finite("angles", theta_rad)
@@ -63,9 +65,9 @@ class Checks:
                 "cells must hold deposited energy; subtract no pedestal, or set negative cells "
                 "to 0",
             )
-        if np.abs(theta_rad).max() > 2 * math.pi:
+        if np.abs(theta_rad).max() > 1.001 * math.pi:
             raise BadFile(
-                f"{self._path}: angles reach {np.abs(theta_rad).max():.3g}, beyond 2 pi",
+                f"{self._path}: angles reach {np.abs(theta_rad).max():.3g}, beyond pi",
                 "angles are radians: convert them from degrees",
             )
         self._rows += len(sums)
@@ -100,6 +102,13 @@ class Checks:
                 f"{self._path}: shower {row} has an incident energy of zero or less",
                 "padding at the end? leave those showers out",
             )
+        if incident_gev.max() > _MAX_INCIDENT:
+            row = self._rows + int(np.argmax(incident_gev > _MAX_INCIDENT))
+            raise BadFile(
+                f"{self._path}: shower {row} has an incident energy of "
+                f"{incident_gev.max():.3g} GeV",
+                "no particle has that: is the byte order right, and the unit MeV?",
+            )
 
     def _units(self, incident: float) -> None:
         visible = self._visible / self._incident
@@ -110,7 +119,7 @@ class Checks:
             corrected = _CORRECTED[0] < visible < _CORRECTED[1]
             high = high or (ratio > _HIGH and not corrected)
             floor = _LOW_EM if self._pdg in _ELECTROMAGNETIC else _LOW
-            low = 1e-5 < ratio < floor and self._pdg not in _FAINT
+            low = 0 < ratio < floor and self._pdg not in _FAINT
         if not (high or low):
             return
         expected = f"{self._fraction:.3g}" if self._fraction else "at most 1"

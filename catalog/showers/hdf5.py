@@ -133,11 +133,12 @@ class Table:
     def energies(self, start: int, stop: int, gev: float) -> NDArray[np.float32]:
         """Rows in GeV, float32. Doubles are scaled before they are rounded."""
         block = self.rows(start, stop)
-        if block.dtype.kind == "f" and block.dtype.itemsize == 4:
-            scaled = block.astype(np.float32, copy=False)
-            scaled *= np.float32(gev)
-            return scaled
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        # What is too large becomes infinite, and is refused like NaN; numpy need not warn as well.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if block.dtype.kind == "f" and block.dtype.itemsize == 4:
+                scaled = block.astype(np.float32, copy=False)
+                scaled *= np.float32(gev)
+                return scaled
             return (block.astype(np.float64) * gev).astype(np.float32)
 
     def column(self, start: int, stop: int, index: int = 0) -> NDArray[np.float64]:

@@ -179,6 +179,13 @@ def test_what_is_not_comparable_is_refused(
         validate(replace(other, **change), target)
 
 
+def test_copies_are_not_taken_for_statistics(other: ShowerSet, target: ShowerSet) -> None:
+    with pytest.raises(UsageError, match="only 60 of its 600 showers differ"):
+        validate(other, target.take(np.arange(600) // 10))
+    with pytest.raises(UsageError, match="only 50 of its 500 showers differ"):
+        validate(other.take(np.arange(500) // 10), target)
+
+
 def test_another_calorimeter_is_refused(other: ShowerSet, target: ShowerSet) -> None:
     wrong = replace(other, detector=load_detector("pbwo4-block"))
     with pytest.raises(UsageError, match="different calorimeters .pbwo4-block, clic-siw."):

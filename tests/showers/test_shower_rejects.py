@@ -15,9 +15,10 @@ from catalog.errors import BadFile
 from catalog.showers.reader import read_showers
 from tests.showers.hostile_files import CASES as FILES
 from tests.showers.hostile_neighbours import CASES as NEIGHBOURS
+from tests.showers.hostile_values import CASES as VALUES
 
 ROOT = Path(__file__).parents[2]
-CASES = {**FILES, **NEIGHBOURS}
+CASES = {**FILES, **NEIGHBOURS, **VALUES}
 SECONDS, MEGABYTES = 1.0, 500
 
 # A child's ru_maxrss begins at its parent's; VmHWM is its own.
@@ -41,7 +42,7 @@ CLI = "from catalog.cli import main; main()"
 
 
 def test_the_corpus_is_large() -> None:
-    assert len(CASES) >= 90
+    assert len(CASES) >= 110
 
 
 @pytest.mark.parametrize("name", CASES)
