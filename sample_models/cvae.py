@@ -1,14 +1,11 @@
 """cvae: a conditional variational autoencoder whose code is physical.
 
-The encoder is fixed: the code t of a shower is its total energy, its energy per layer, per ring
-and per sector (with a little noise: q(t|x) is a narrow Gaussian around these sums). The prior
-p(t | E) is a small normalising flow (affine couplings, arXiv 1605.08803). The decoder p(x | t, E)
-is a hurdle model of every voxel: probability of a hit, mean and spread of its log energy; decoded
-voxels are then scaled to the sums in the code (iterative proportional fitting). Training maximises
-the evidence lower bound E_q[log p(x|t,E) + log p(t|E)] + H(q); H(q) is constant here.
-
-Voxels are shares of the visible energy that the beam should give (E x sampling fraction), on a mesh
-in X0 and R_M, so that one set of weights means the same in every electromagnetic calorimeter.
+The encoder is fixed: the code of a shower is its sums (`sample_models.sums`), with a little noise:
+q(t|x) is a narrow Gaussian around them. The prior p(t | condition) is a small normalising flow
+(affine couplings, arXiv 1605.08803). The decoder p(x | t, condition) is a hurdle model of every
+voxel: probability of a hit, mean and spread of its log energy, both relative to what the sums alone
+would give it; decoded voxels are then scaled to the sums. Training maximises the evidence lower
+bound E_q[log p(x|t) + log p(t)] + H(q); H(q) is constant here.
 """
 
 from __future__ import annotations
@@ -24,38 +21,45 @@ from torch import Tensor, nn
 from catalog.adapt.family import Checkpoint, Judge, Plan, Running, Trained, TrainingData
 from catalog.domain import TensorSpec
 from catalog.showers import PHYSICS_SHAPE, Shape, ShowerSet
-from sample_models.batches import Batch, Draw, lone_draw
+from sample_models.batches import Batch, lone_draw
 from sample_models.learner import Player, start_weights
+from sample_models.sums import (
+    HIT,
+    LAYERS,
+    LOG_HIT,
+    RINGS,
+    SECTORS,
+    SUMS,
+    VOXELS,
+    all_conditions,
+    asked_names,
+    condition_names,
+    example_inputs,
+    export_scorer,
+    fit_sums,
+    for_detectors,
+    lines,
+    log_expected,
+    log_sums,
+    restore,
+    scaled,
+    shares_of,
+    standardise,
+    tensor_specs,
+    turned,
+)
 from sample_models.tools import export_onnx, load_weights, repeatable
 from sample_models.trainer import fit
 
-LAYERS, SECTORS, RINGS = PHYSICS_SHAPE.size
-VOXELS = LAYERS * SECTORS * RINGS
-ZONES = ((0, 5), (5, 10), (10, LAYERS))  # rings are summed in these layers (X0)
-BELTS = ((0, 1), (1, 2), (2, RINGS))  # sectors are summed in these rings
-CODE = 1 + LAYERS + len(ZONES) * RINGS + len(BELTS) * SECTORS
-HIT = 2e-5  # a voxel is hit above this share, as in catalog.physics.observables
-_FLOOR = (3e-4, 2e-3, 5e-3)  # added to layer, ring and sector fractions before the logarithm
 _SHARP = 2.5  # how sharply log energy bends at the hit threshold
 _BLUR = 0.03  # spread of q(t|x), in standard deviations of the code
+_FAR = 6.0  # spreads beyond which no code is drawn
+_TRUST = 3.0  # showers' worth of belief in the parent when voxel biases are set
+_MOST = 4000  # showers per detector from which statistics are taken
 _BODY = 99  # the decoder comes after every coupling
 
-# Where neither recipe nor defaults.yaml gives a rate. One rate for all parts did as well as faster
-# biases and a slower body.
-RATES = {"full": 1e-3, "scratch": 1.6e-2}
-
-
-def fresh_config(particles: tuple[int, ...]) -> dict[str, Any]:
-    """Configuration of an untrained model; of photons and others it is told which."""
-    mixed = len({pdg == 22 for pdg in particles}) > 1
-    names = ["energy_gev", "is_photon"] if mixed else ["energy_gev"]
-    return {
-        "conditions": names,
-        "hidden": 96,
-        "flow": 64,
-        "couplings": 6,
-        "sampling_fraction": 1.0,
-    }
+# Where neither recipe nor defaults.yaml gives a rate.
+RATES = {"full": 1e-3, "scratch": 4e-3}
 
 
 class Coupling(nn.Module):  # type: ignore[misc]
@@ -63,18 +67,17 @@ class Coupling(nn.Module):  # type: ignore[misc]
 
     def __init__(self, conditions: int, hidden: int, seed: int) -> None:
         super().__init__()
-        order = torch.randperm(CODE, generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(SUMS, generator=torch.Generator().manual_seed(seed))
         self.order, self.back = order.tolist(), torch.argsort(order).tolist()
-        self.kept = CODE // 2
+        self.kept = SUMS // 2
         self.net = nn.Sequential(
             nn.Linear(self.kept + conditions, hidden),
             nn.SiLU(),
             nn.Linear(hidden, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, 2 * (CODE - self.kept)),
+            nn.Linear(hidden, 2 * (SUMS - self.kept)),
         )
-        nn.init.zeros_(self.net[-1].weight)
-        nn.init.zeros_(self.net[-1].bias)
+        _start_at_zero(self.net[-1])
 
     def _affine(self, kept: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self.net(torch.cat([kept, c], 1)).chunk(2, 1)
@@ -95,124 +98,109 @@ class Coupling(nn.Module):  # type: ignore[misc]
 
 
 class Cvae(nn.Module):  # type: ignore[misc]
-    """Prior and decoder."""
+    """Prior and decoder. `own`: lines and spreads of the code in the detector it generates for."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
+        self.config = config
         n, h = len(config["conditions"]), config["hidden"]
         self.fraction = config["sampling_fraction"]
-        self.base = nn.Sequential(nn.Linear(n, 32), nn.SiLU(), nn.Linear(32, 2 * CODE))
+        self.base = nn.Sequential(nn.Linear(n, 32), nn.SiLU(), nn.Linear(32, 2 * SUMS))
+        _start_at_zero(self.base[-1])
         self.flow = nn.ModuleList(
             Coupling(n, config["flow"], seed) for seed in range(config["couplings"])
         )
-        self.body = nn.Sequential(nn.Linear(CODE + n, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU())
+        layers = [nn.Linear(2 * SUMS + n, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU()]
+        self.body = nn.Sequential(*layers)
         self.voxel = nn.Linear(h, 3 * VOXELS)
-        self.register_buffer("mean", torch.zeros(CODE))
-        self.register_buffer("std", torch.ones(CODE))
+        self.gain = nn.Parameter(torch.full((2, VOXELS), 0.5))  # of what the sums alone would give
+        with torch.no_grad():
+            self.voxel.weight.mul_(0.3)
+        self.register_buffer("own", torch.stack([torch.zeros(SUMS), *torch.zeros(2, SUMS)]))
+        self.own[2] = 1
+        self.register_buffer("middle", torch.zeros(SUMS))  # of the code, over all detectors
+        self.register_buffer("reach", torch.ones(SUMS))
 
-    def prior_log_density(self, t: Tensor, c: Tensor) -> Tensor:
-        """ln p(t | E) up to a constant; t standardised."""
+    def prior_log_density(self, u: Tensor, c: Tensor) -> Tensor:
+        """ln p(u | condition) of standardised codes, up to a constant."""
         shift, log_scale = self.base(c).chunk(2, 1)
-        x, total = (t - shift) * torch.exp(-log_scale), -log_scale.sum(1)
+        x, total = (u - shift) * torch.exp(-log_scale), -log_scale.sum(1)
         for coupling in self.flow:
             x, jacobian = coupling.to_noise(x, c)
             total = total + jacobian
         return total - 0.5 * (x**2).sum(1)
 
     def draw_code(self, noise: Tensor, c: Tensor) -> Tensor:
-        """Standardised codes from normal noise, (N, CODE)."""
+        """Standardised codes from normal noise, (N, SUMS)."""
         for coupling in reversed(self.flow):
             noise = coupling.to_code(noise, c)
         shift, log_scale = self.base(c).chunk(2, 1)
-        return (noise * torch.exp(log_scale) + shift).clamp(-8, 8)
+        return (noise * torch.exp(log_scale) + shift).clamp(-_FAR, _FAR)
 
-    def decode(self, t: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decode(self, t: Tensor, u: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logit of a hit, mean and log spread of the (bent) log energy, each (N, VOXELS)."""
-        hit, mean, spread = self.voxel(self.body(torch.cat([t, c], 1))).chunk(3, 1)
-        return hit, mean, -3 + 5 * torch.sigmoid(spread)
+        known = torch.cat([(t - self.middle) / self.reach, u, c], 1)
+        hit, mean, spread = self.voxel(self.body(known)).chunk(3, 1)
+        over = log_expected(t) - LOG_HIT
+        return (
+            hit + self.gain[0] * over,
+            mean + self.gain[1] * over,
+            -3 + 5 * torch.sigmoid(spread),
+        )
 
-    def loss(self, shares: Tensor, c: Tensor, scale: Tensor, draw: Draw) -> Tensor:
-        """Negative evidence lower bound per shower; scale: own mean and spread (N, 2, CODE)."""
-        t = (code(shares) - scale[:, 0]) / scale[:, 1]
-        t = t + _BLUR * draw.normal(CODE)
+    def log_bound(self, shares: Tensor, c: Tensor, own: Tensor, noise: Tensor | float) -> Tensor:
+        """Evidence lower bound per shower, up to a constant. own : (N or 1, 3, SUMS)."""
+        ln_e = c[:, 0]
+        u = standardise(log_sums(shares), ln_e, own) + _BLUR * noise
+        t = restore(u, ln_e, own)
         hit, bent = _bend(shares.flatten(1))
-        logit, mean, log_spread = self.decode(t, c)
+        logit, mean, log_spread = self.decode(t, u, c)
         pull = (bent - mean) * torch.exp(-log_spread)
-        voxels = F.binary_cross_entropy_with_logits(logit, hit, reduction="none")
-        voxels = voxels + hit * (0.5 * pull**2 + log_spread)
-        return (voxels.sum(1) - self.prior_log_density(t, c)).mean()
+        voxels = F.softplus(logit) - hit * logit + hit * (0.5 * pull**2 + log_spread)
+        return self.prior_log_density(u, c) - voxels.sum(1)
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Showers in GeV visible, (N, LAYERS, SECTORS, RINGS)."""
-        c = scaled(condition)
-        code_noise, hit_noise, energy_noise = noise.split([CODE, VOXELS, VOXELS], 1)
-        t = self.draw_code(code_noise, c)
-        logit, mean, log_spread = self.decode(t, c)
+        c, own = all_conditions(condition, self.config), self.own[None]
+        code_noise, hit_noise, energy_noise = noise.split([SUMS, VOXELS, VOXELS], 1)
+        u = self.draw_code(code_noise, c)
+        t = restore(u, c[:, 0], own)
+        logit, mean, log_spread = self.decode(t, u, c)
         chance = 0.5 * (1 + torch.erf(hit_noise * 0.5**0.5))
         lit = (chance < torch.sigmoid(logit)).to(noise.dtype)
         bent = mean + torch.exp(log_spread) * energy_noise
         voxels = lit * HIT * torch.exp(F.softplus(_SHARP * bent) / _SHARP)
-        shares = _fit(voxels.view(-1, LAYERS, SECTORS, RINGS), t * self.std + self.mean)
+        shares = fit_sums(voxels.view(-1, LAYERS, SECTORS, RINGS), t)
         return shares * (condition[:, :1] * self.fraction)[:, :, None, None]
 
 
-def scaled(condition: Tensor) -> Tensor:
-    """ln E of order one between 1 and 100 GeV; other conditions as they are."""
-    return torch.cat([(torch.log(condition[:, :1]) - 2.3) / 1.3, condition[:, 1:]], 1)
+class Likelihood(nn.Module):  # type: ignore[misc]
+    """The bound as a scorer: showers in GeV visible and their conditions -> (N,)."""
+
+    def __init__(self, model: Cvae) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, showers: Tensor, condition: Tensor) -> Tensor:
+        """Higher means more like the showers it was trained on."""
+        visible = (condition[:, :1] * self.model.fraction)[:, :, None, None]
+        c = all_conditions(condition, self.model.config)
+        return self.model.log_bound(showers / visible, c, self.model.own[None], 0.0)
 
 
-def code(shares: Tensor) -> Tensor:
-    """The code of showers (N, LAYERS, SECTORS, RINGS): logs of their sums, (N, CODE)."""
-    layer = shares.sum((2, 3))
-    total = layer.sum(1, keepdim=True).clamp_min(1e-6)
-    rings = torch.stack([shares[:, a:b].sum((1, 2)) for a, b in ZONES], 1)
-    sectors = torch.stack([shares[..., a:b].sum((1, 3)) for a, b in BELTS], 1)
-    parts = [layer / total] + [x / x.sum(2, keepdim=True).clamp_min(1e-6) for x in (rings, sectors)]
-    logs = [torch.log(part + floor).flatten(1) for part, floor in zip(parts, _FLOOR, strict=True)]
-    return torch.cat([10 * torch.log(total), *logs], 1)
+def _start_at_zero(layer: nn.Linear) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
 
 
 def _bend(shares: Tensor) -> tuple[Tensor, Tensor]:
     """Hit or not, and the log energy over threshold mapped from (0, inf) to the real line."""
     log = torch.log((shares / HIT).clamp_min(1.0))
-    return (shares > HIT).float(), torch.log(torch.expm1(_SHARP * log.clamp_min(1e-3))) / _SHARP
-
-
-def _fit(x: Tensor, t: Tensor, rounds: int = 4) -> Tensor:
-    """Scale voxels until their layer, ring and sector sums are those of the code."""
-    total, *logs = t.split([1, LAYERS, len(ZONES) * RINGS, len(BELTS) * SECTORS], 1)
-    parts = [(torch.exp(log) - floor).clamp_min(0) for log, floor in zip(logs, _FLOOR, strict=True)]
-    layer = parts[0] / parts[0].sum(1, keepdim=True) * torch.exp(total / 10)
-    rings = parts[1].view(-1, len(ZONES), RINGS)
-    sectors = parts[2].view(-1, len(BELTS), SECTORS)
-    rings, sectors = (y / y.sum(2, keepdim=True) for y in (rings, sectors))
-    for _ in range(rounds):
-        x = torch.cat(
-            [_scale_sectors(x[..., a:b], sectors[:, i]) for i, (a, b) in enumerate(BELTS)], 3
-        )
-        x = torch.cat(
-            [
-                _scale_rings(x[:, a:b], rings[:, i] * layer[:, a:b].sum(1, keepdim=True))
-                for i, (a, b) in enumerate(ZONES)
-            ],
-            1,
-        )
-        x = x * (layer / x.sum((2, 3)).clamp_min(1e-9))[:, :, None, None]
-    return x
-
-
-def _scale_sectors(belt: Tensor, fractions: Tensor) -> Tensor:
-    found = belt.sum((1, 3))
-    wanted = fractions * found.sum(1, keepdim=True)
-    return belt * (wanted / found.clamp_min(1e-9))[:, None, :, None]
-
-
-def _scale_rings(zone: Tensor, wanted: Tensor) -> Tensor:
-    return zone * (wanted / zone.sum((1, 2)).clamp_min(1e-9))[:, None, None, :]
+    return (shares > HIT).float(), torch.log(torch.exp(_SHARP * log.clamp_min(1e-3)) - 1) / _SHARP
 
 
 def part_of(parameter: str) -> str:
-    """`base` takes the conditions; couplings and decoder are blocks; `voxel` is the head."""
+    """`base` takes the conditions; couplings and decoder are blocks; voxels are the head."""
     where = parameter.split(".")
     if where[0] == "flow":
         return f"backbone.{where[1]}"
@@ -223,6 +211,7 @@ class CvaeFamily:
     """The family as the catalog sees it."""
 
     name = "cvae"
+    scorer = "likelihood.onnx"
 
     def shape(self, config: Mapping[str, Any]) -> Shape:
         """25 layers of 1 X0, 8 sectors, rings of R_M / 2."""
@@ -234,7 +223,9 @@ class CvaeFamily:
 
     def fresh(self, sets: Sequence[ShowerSet]) -> dict[str, Any]:
         """Configuration of an untrained model; the mesh is always the same."""
-        return fresh_config(tuple(dict.fromkeys(showers.pdg for showers in sets)))
+        names = condition_names(sets)
+        size = {"hidden": 64, "flow": 48, "couplings": 6}
+        return {"conditions": names, **size, "sampling_fraction": 1.0}
 
     def train(
         self,
@@ -245,7 +236,7 @@ class CvaeFamily:
         running: Running,
     ) -> Trained:
         """Train on one or several detectors; return the judged best of the averaged weights."""
-        config = {**start.config, "sampling_fraction": sets[0].sampling_fraction}
+        config = for_detectors(start.config, sets)
         with repeatable(plan.seed):
             learner = CvaeLearner(config, sets, start, plan)
             return fit(learner, config, self.name, plan, judge, running)
@@ -254,38 +245,21 @@ class CvaeFamily:
         self, checkpoint: Checkpoint, path: Path
     ) -> tuple[list[TensorSpec], list[TensorSpec]]:
         """Write prior and decoder as ONNX: noise and condition -> showers."""
-        model, names = Cvae(checkpoint.config), tuple(checkpoint.config["conditions"])
-        load_weights(model, checkpoint.weights)
-        size, given = CODE + 2 * VOXELS, "energy_gev" if len(names) == 1 else "condition"
-        example = {"noise": torch.zeros(2, size), given: torch.full((2, len(names)), 10.0)}
-        export_onnx(model, example, path)
-        inputs = [
-            TensorSpec(
-                name="noise",
-                dtype="float32",
-                shape=(-1, size),
-                role="noise",
-                distribution="normal",
-                meaning=f"{CODE} for the code, then 2 per voxel",
-            ),
-            TensorSpec(
-                name=given,
-                dtype="float32",
-                shape=(-1, len(names)),
-                role="condition",
-                unit="GeV" if len(names) == 1 else "1",
-                components=names,
-            ),
-        ]
-        output = TensorSpec(
-            name="showers",
-            dtype="float32",
-            shape=(-1, *PHYSICS_SHAPE.size),
-            role="showers",
-            unit="GeV",
-            meaning="visible energy (layer of 1 X0, sector, ring of R_M / 2)",
-        )
-        return inputs, [output]
+        size, names = SUMS + 2 * VOXELS, asked_names(checkpoint.config)
+        export_onnx(_load(checkpoint), example_inputs(size, names), path)
+        return tensor_specs(size, f"{SUMS} for the code, then 2 per voxel", names)
+
+    def export_scorer(
+        self, checkpoint: Checkpoint, path: Path
+    ) -> tuple[list[TensorSpec], list[TensorSpec]]:
+        """Write the evidence lower bound as ONNX: showers and condition -> score."""
+        return export_scorer(Likelihood(_load(checkpoint)), asked_names(checkpoint.config), path)
+
+
+def _load(checkpoint: Checkpoint) -> Cvae:
+    model = Cvae(checkpoint.config)
+    load_weights(model, checkpoint.weights)
+    return model
 
 
 class CvaeLearner:
@@ -298,20 +272,23 @@ class CvaeLearner:
     def __init__(
         self, config: Mapping[str, Any], sets: Sequence[TrainingData], start: Checkpoint, plan: Plan
     ) -> None:
-        self.module = Cvae(config)
+        self.module, names = Cvae(config), config["conditions"]
         self.rate = RATES.get(plan.recipe.strategy, RATES["full"])
         self.augment = 1.0 if plan.recipe.augment is None else plan.recipe.augment
         start_weights(self.module, start, plan, part_of)
-        names = config["conditions"]
-        shares = torch.cat([_shares(data) for data in sets])
-        given = torch.cat([torch.tensor(data.conditions(names)) for data in sets])
-        scale = _own_scale(sets)
+        shares = [shares_of(data) for data in sets]
+        given = [scaled(torch.tensor(data.conditions(names)), names) for data in sets]
+        self.own = self.module.own[None].expand(len(sets), -1, -1).clone()
         if plan.recipe.calibrate or plan.scratch:
-            _start_from_statistics(self.module, shares, scaled(given), scale, plan.scratch)
-        else:  # in the units of the parent's detector
-            scale = torch.stack([self.module.mean, self.module.std]).expand(len(shares), -1, -1)
-        self.examples = {"shares": shares, "given": scaled(given), "scale": scale}
-        self.asked = torch.tensor(sets[0].judge_conditions(names))
+            pairs = zip(shares, given, strict=True)
+            self.own = torch.stack([lines(log_sums(x[:_MOST]), c[:_MOST, 0]) for x, c in pairs])
+            if plan.scratch:
+                _centre(self.module, shares)
+            _calibrate(self.module, shares[0][:_MOST], given[0][:_MOST], self.own[0])
+        sizes = torch.tensor([len(x) for x in shares])
+        which = torch.repeat_interleave(torch.arange(len(sets)), sizes)
+        self.examples = {"shares": torch.cat(shares), "given": torch.cat(given), "which": which}
+        self.asked = torch.tensor(sets[0].judge_conditions(asked_names(config)))
 
     def part_of(self, parameter: str) -> str:
         """The part a parameter belongs to; see `catalog.adapt.recipe`."""
@@ -319,68 +296,46 @@ class CvaeLearner:
 
     def losses(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """The negative evidence lower bound."""
-        rows = batch.rows
-        turned = _turn(rows["shares"], batch.draw, self.augment)
-        yield "", self.module.loss(turned, rows["given"], rows["scale"], batch.draw)
+        rows, draw = batch.rows, batch.draw
+        self.own = self.own.to(draw.device)
+        shares, own = turned(rows["shares"].float(), draw, self.augment), self.own[rows["which"]]
+        bound = self.module.log_bound(shares, rows["given"], own, draw.normal(SUMS))
+        yield "", -bound.mean()
 
     def sample(self, device: torch.device) -> Tensor:
         """Showers at the conditions the judge asked for, always from the same noise."""
-        noise = lone_draw(1, len(self.asked), device).normal(CODE + 2 * VOXELS)
+        noise = lone_draw(1, len(self.asked), device).normal(SUMS + 2 * VOXELS)
         showers: Tensor = self.module(noise, self.asked.to(device))
         return showers
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def _start_from_statistics(
-    model: Cvae, shares: Tensor, c: Tensor, scale: Tensor, fresh: bool
-) -> None:
+def _centre(model: Cvae, shares: Sequence[Tensor]) -> None:
+    """Scale the decoder's input by the codes of all detectors."""
+    codes = log_sums(torch.cat([x[:200] for x in shares]))
+    model.middle.copy_(codes.mean(0))
+    model.reach.copy_(codes.std(0) + 1e-2)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _calibrate(model: Cvae, shares: Tensor, c: Tensor, own: Tensor) -> None:
     """Start where simple statistics of the showers are right already, before any gradient.
 
-    The code is standardised by the new showers, so that the weights keep their meaning ("one
-    spread deeper than the mean") in another detector; the decoder's biases are shifted until each
-    voxel's mean hit probability and log energy are those of the showers.
+    The code is standardised by the new detector's own lines and spreads. Then the decoder's biases
+    move until every voxel's share of hits and its mean log energy are those of the showers, held
+    back by `_TRUST` showers' worth of belief in the parent.
     """
-    model.mean.copy_(scale[0, 0])
-    model.std.copy_(scale[0, 1])
+    model.own.copy_(own)
+    t = log_sums(shares)
     hit, bent = _bend(shares.flatten(1))
-    n = hit.sum(0)
-    mean = (bent * hit).sum(0) / (n + 1)
-    chance = (n + 0.5) / (len(shares) + 1)
-    logit, guess, _ = model.decode((code(shares) - scale[:, 0]) / scale[:, 1], c)
-    guessed = torch.sigmoid(logit).mean(0).clamp(1e-3, 1 - 1e-3)
-    shifts = [torch.logit(chance) - torch.logit(guessed), mean - (guess * hit).sum(0) / (n + 1)]
-    shifts[1] = shifts[1] * (n > 0)
-    if fresh:
-        model.voxel.weight.mul_(0.3)
-        spread = ((((bent - mean) * hit) ** 2).sum(0) / (n + 1)).sqrt().clamp(0.2, 3.0)
-        where = ((spread.log() + 3) / 5).clamp(0.02, 0.98)
-        model.voxel.bias.copy_(torch.cat([torch.logit(chance), mean, torch.logit(where)]))
-    else:
-        model.voxel.bias.add_(torch.cat([*shifts, torch.zeros(VOXELS)]))
-
-
-def _own_scale(sets: Sequence[TrainingData]) -> Tensor:
-    """Mean and spread of the code in each shower's own detector, (N, 2, CODE)."""
-    parts = []
-    for data in sets:
-        t = code(_shares(data))
-        own = torch.stack([t.mean(0), t.std(0) + 1e-2])
-        parts.append(own.expand(len(t), -1, -1))
-    return torch.cat(parts)
-
-
-def _shares(data: TrainingData) -> Tensor:
-    visible = torch.tensor(data.incident_gev * data.sampling_fraction, dtype=torch.float32)
-    return torch.tensor(data.showers) / visible[:, None, None, None]
-
-
-def _turn(x: Tensor, draw: Draw, chance: float) -> Tensor:
-    """Turn by quarters and mirror: exact symmetries of square cells, so eight times the showers."""
-    which, lot = draw.integer(8), draw.integer(1000)
-    if lot >= 1000 * chance:
-        return x
-    x = torch.roll(x, which // 2 * (SECTORS // 4), 2)
-    return x.flip(2) if which % 2 else x
+    logit, guess, _ = model.decode(t, standardise(t, c[:, 0], own[None]), c)
+    bias = torch.zeros(VOXELS)
+    for _ in range(8):  # Newton's steps on a concave likelihood
+        chance = torch.sigmoid(logit + bias)
+        slope = (chance - hit).sum(0) + _TRUST * bias
+        bias -= (slope / ((chance * (1 - chance)).sum(0) + _TRUST)).clamp(-1, 1)
+    shift = ((bent - guess) * hit).sum(0) / (hit.sum(0) + _TRUST)
+    model.voxel.bias.add_(torch.cat([bias, shift, torch.zeros(VOXELS)]))
 
 
 FAMILY = CvaeFamily()

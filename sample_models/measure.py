@@ -1,6 +1,6 @@
 """Measure what adapting gains: parents x recipes x showers x draws, on unseen showers.
 
-    python -m sample_models.measure [--parents vae-em ...] [--recipes bitfit ...] [--write]
+    python -m sample_models.measure [--parents vae-sim ...] [--recipes bitfit ...] [--write]
 
 The target is Par04 Si-W electrons. A draw is another order of its showers. Several learning rates
 can be tried with every recipe, and each is printed. `--write` makes the rows of
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--target", type=Path, default=TARGET)
-    add("--parents", nargs="+", default=["vae-pbwo4", "vae-em", "vae-clic-siw"])
+    add("--parents", nargs="+", default=["vae-sim"])
     add("--recipes", nargs="+", default=["scratch", "full"], help="shipped names or YAML files")
     add("--rates", nargs="*", type=float, help="learning rates; default: the recipe's own")
     add("--showers", nargs="+", type=int, default=[300, 100])

@@ -76,7 +76,7 @@ def write(folder: Path, showers: ShowerSet, seed: int, device: str) -> None:
 
 
 def _card(record: Training) -> Card:
-    from sample_models.train import domain_of
+    from sample_models.zoo import domain_of
 
     features = TensorSpec(
         name="layer_gev", dtype="float32", shape=(-1, LAYERS), role="features", unit="GeV",

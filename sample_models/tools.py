@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from catalog.errors import BadFile
+from sample_models.half import store_half
 
 # Sums are split over threads, so their number is part of the result: one, whatever the machine.
 THREADS = 1
@@ -107,6 +108,7 @@ def export_onnx(
             dynamo=False,
         )
     _strip(path)
+    store_half(path)
 
 
 def _strip(path: Path) -> None:

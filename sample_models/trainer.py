@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from catalog.adapt.family import Checkpoint, Judge, Judged, Pace, Plan, Running, Trained
 from catalog.errors import UsageError
 from sample_models.batches import Batch, Loader
+from sample_models.half import rounded
 from sample_models.learner import Learner, Optimised, choose_trained
 from sample_models.lora import merge_lora
 from sample_models.ranks import Ranks, joined
@@ -63,7 +64,7 @@ def fit(
         weights, curve = run.best_weights(), tuple(run.curve)
         run.close(stopped)
     return Trained(
-        checkpoint=Checkpoint(family, dict(config), weights),
+        checkpoint=rounded(Checkpoint(family, dict(config), weights)),
         curve=curve,
         steps=run.step,
         best=run.best_step,

@@ -215,4 +215,4 @@ def child_name(parent: Pulled, target: ShowerSet, scratch: bool = False) -> str:
 def _summary(parent: Pulled, detector: str, showers: int, scratch: bool) -> str:
     if scratch:
         return f"{parent.card.family} trained from scratch on {showers} showers of {detector}"
-    return f"{parent.card.name} adapted to {detector} on {showers} showers of full simulation"
+    return f"{parent.card.name} adapted to {detector} on {showers} showers"

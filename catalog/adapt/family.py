@@ -156,9 +156,13 @@ class Trained:
 
 
 class Family(Protocol):
-    """How checkpoints of one architecture are trained, sampled and exported."""
+    """How checkpoints of one architecture are trained, sampled and exported.
+
+    scorer : file of the scorer graph in a version: likelihood.onnx, or critic.onnx of a GAN
+    """
 
     name: str
+    scorer: str
 
     def fresh(self, sets: Sequence[ShowerSet]) -> dict[str, Any]:
         """Configuration of an untrained model for showers like these; the first set is exported."""
@@ -190,6 +194,12 @@ class Family(Protocol):
         self, checkpoint: Checkpoint, path: Path
     ) -> tuple[list[TensorSpec], list[TensorSpec]]:
         """Write one ONNX file; return its inputs and outputs."""
+        ...
+
+    def export_scorer(
+        self, checkpoint: Checkpoint, path: Path
+    ) -> tuple[list[TensorSpec], list[TensorSpec]]:
+        """Write one ONNX file: showers (and conditions) -> score, larger fits better."""
         ...
 
 

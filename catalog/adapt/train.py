@@ -92,6 +92,7 @@ def train(
     running: Running,
     kept: int | None = None,
     domain: Mapping[str, Any] | None = None,
+    dataset: str = "",
 ) -> TrainResult | None:
     """Train on several detectors; the result generates for the first.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from catalog.adapt.family import CHECKPOINT_FILE, Checkpoint, Family, Plan, write_checkpoint
 from catalog.card import CARD_FILE, Card, Training, card_yaml, read_card
@@ -19,19 +19,6 @@ from catalog.errors import UsageError, cannot_write
 from catalog.seen import keys_of, write_seen
 from catalog.showers import ShowerSet
 from catalog.testvectors import MODEL_FILE, write_test_vectors
-
-SCORER_FILE = "critic.onnx"
-
-
-@runtime_checkable
-class Scoring(Protocol):
-    """What a family adds whose training leaves something that scores showers (a GAN's critic)."""
-
-    def export_scorer(
-        self, checkpoint: Checkpoint, path: Path
-    ) -> tuple[list[TensorSpec], list[TensorSpec]]:
-        """Write one ONNX file: showers -> score, larger is more like full simulation."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -49,8 +36,7 @@ def export_version(
     """Write checkpoint and ONNX files of a model trained on `used` (its first detector)."""
     write_checkpoint(checkpoint, folder / CHECKPOINT_FILE)
     inputs, outputs = family.export(checkpoint, folder / MODEL_FILE)
-    if isinstance(family, Scoring):
-        family.export_scorer(checkpoint, folder / SCORER_FILE)
+    family.export_scorer(checkpoint, folder / family.scorer)
     shape = family.shape(checkpoint.config)
     domain = Domain(
         detector=used.detector,

@@ -20,7 +20,7 @@ def run(
     rm: str = typer.Option(None, "--rm", metavar="ALIAS", help="Remove this alias of NAME."),
     as_json: bool = out.JSON,
 ) -> None:
-    """List, set or remove aliases. Example: catalog alias vae-em@2 champion"""
+    """List, set or remove aliases. Example: catalog alias vae-sim@2 champion"""
     settings, wanted = load_settings(), parse_ref(ref)
     where = wanted.store or settings.store
     if rm and alias:

@@ -15,7 +15,7 @@ def run(
     to: Path = typer.Option(None, "--out", help="Copy the version into this folder."),
     as_json: bool = out.JSON,
 ) -> None:
-    """Fetch a version, verify it and print its folder. Example: cd $(catalog pull 3dgan-pbwo4)"""
+    """Fetch a version, verify it and print its folder. Example: cd $(catalog pull vae-pbwo4)"""
     pulled = pull(ref)
     folder = copy_out(pulled, to) if to else pulled.folder
     value = {"ref": pulled.ref, "digest": pulled.digest, "path": str(folder)}

@@ -15,7 +15,7 @@ def run(
     ref: str = typer.Argument(help="name, name@3 or name@sha256:..."),
     as_json: bool = out.JSON,
 ) -> None:
-    """Show a model: domain, tensors, lineage, physics. Example: catalog show 3dgan-pbwo4"""
+    """Show a model: domain, tensors, lineage, physics. Example: catalog show vae-pbwo4"""
     settings = load_settings()
     with open_index(settings.home) as index:
         version = resolve(ref, index, settings.store)

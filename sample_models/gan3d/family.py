@@ -22,7 +22,6 @@ from sample_models.gan3d.model import (
     linear_images,
     native_config,
     part_of,
-    rounded,
     shape_of,
 )
 from sample_models.gan3d.training import Gan3dLearner
@@ -38,6 +37,7 @@ class Gan3dFamily:
     """Conditional convolutional GANs on 25 x 25 x 25 or 51 x 51 x 25 cells."""
 
     name = "3dgan"
+    scorer = "critic.onnx"
 
     def fresh(self, sets: Sequence[ShowerSet]) -> dict[str, Any]:
         """Configuration for the block of cells of the first set; tilted showers decide the version.
@@ -140,8 +140,7 @@ def train_on(
         module = Gan3d(start.config)
         start_weights(module, start, plan, part_of)
         learner = Gan3dLearner(module, start.config, examples, asked, plan)
-        trained = fit(learner, start.config, start.family, plan, judge, running)
-    return replace(trained, checkpoint=rounded(trained.checkpoint))
+        return fit(learner, start.config, start.family, plan, judge, running)
 
 
 FAMILY = Gan3dFamily()

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from catalog.adapt.family import CHECKPOINT_FILE, Checkpoint, Plan, TrainingData, read_checkpoint
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import Recipe
-from catalog.adapt.version import SCORER_FILE
 from catalog.domain import load_detector
 from catalog.domain.mesh import Mesh
 from catalog.errors import BadFile, UsageError
@@ -79,7 +78,7 @@ def train(asked: argparse.Namespace) -> list[dict[str, Any]]:
         facts.append(fact)
     assert start is not None  # noqa: S101  there was a phase
     FAMILY.export(start, asked.out / MODEL_FILE)
-    FAMILY.export_scorer(start, asked.out / SCORER_FILE)
+    FAMILY.export_scorer(start, asked.out / FAMILY.scorer)
     document = {**_told(asked, first, kept), "phases": facts}
     (asked.out / "run.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     return facts

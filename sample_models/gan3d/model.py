@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from sample_models.gan3d.networks import Discriminator, Generator, architecture
 from sample_models.tools import load_weights
 
 UNIT_GEV = 100.0
-_HALF = 256  # arrays at least this long are stored with half precision
 _FIT_DEGREE, _FIT_SHOWERS = 4, 500  # the reference's degree; fewer showers bear a line only
 _FIT_MOST = 5000  # more say nothing new
 
@@ -105,17 +103,6 @@ def rebuild(checkpoint: Checkpoint) -> Gan3d:
     model = Gan3d(checkpoint.config)
     load_weights(model, checkpoint.weights)
     return model
-
-
-def rounded(checkpoint: Checkpoint) -> Checkpoint:
-    """Large arrays with half precision: half the bytes to store and to move."""
-    most = np.finfo(np.float16).max
-    small = {n for n, a in checkpoint.weights.items() if a.size < _HALF or np.abs(a).max() > most}
-    weights: dict[str, NDArray[Any]] = {
-        name: array if name in small else array.astype(np.float16)
-        for name, array in checkpoint.weights.items()
-    }
-    return replace(checkpoint, weights=weights)
 
 
 def part_of(parameter: str) -> str:

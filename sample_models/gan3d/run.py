@@ -24,9 +24,10 @@ from catalog.adapt.family import (
     write_checkpoint,
 )
 from sample_models.batches import Batch, lone_draw
-from sample_models.gan3d.model import Gan3d, part_of, rounded
+from sample_models.gan3d.model import Gan3d, part_of
 from sample_models.gan3d.networks import architecture
 from sample_models.gan3d.training import Gan3dLearner
+from sample_models.half import rounded
 from sample_models.learner import start_weights
 from sample_models.tools import repeatable, weights_of
 from sample_models.trainer import fit
@@ -86,7 +87,7 @@ def train_phase(
         trained = fit(learner, phase.config, "3dgan", plan, keep, Running(
             watch=_line(phase.name, learner, work), budget_s=phase.seconds,
         ))  # fmt: skip
-    best, seconds = rounded(trained.checkpoint), round(time.monotonic() - began, 1)
+    best, seconds = trained.checkpoint, round(time.monotonic() - began, 1)
     write_checkpoint(best, path)
     return best, {**_facts(phase, plan, trained, work), "layout": layout, "seconds": seconds}
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from catalog.adapt.family import CHECKPOINT_FILE, read_checkpoint, write_checkpoint
-from catalog.adapt.version import SCORER_FILE
 from catalog.card import CARD_FILE, Card, Training, card_yaml
 from catalog.domain import Domain, Simulator, load_detector
 from catalog.domain.domain import ShapeSpec
@@ -23,7 +22,7 @@ from catalog.showers import ShowerSet
 from catalog.showers.reader import read_showers
 from catalog.testvectors import MODEL_FILE, write_test_vectors
 from sample_models.gan3d.family import FAMILY
-from sample_models.train import DATA, VERSIONS, domain_of
+from sample_models.zoo import DATA, VERSIONS, domain_of
 
 _CELLS = {"fixed": "25 x 25 x 25 cells", "angle": "51 x 51 x 25 cells, any angle"}
 _TRAINED = 50_000  # showers; half an epoch of the reference, less is no training
@@ -47,7 +46,7 @@ def ship(run: Path, folder: Path, data: Path) -> Card:
     folder.mkdir(parents=True)
     write_checkpoint(checkpoint, folder / CHECKPOINT_FILE)
     inputs, outputs = FAMILY.export(checkpoint, folder / MODEL_FILE)
-    FAMILY.export_scorer(checkpoint, folder / SCORER_FILE)
+    FAMILY.export_scorer(checkpoint, folder / FAMILY.scorer)
     card = Card(
         name=folder.name,
         summary=_summary(facts),

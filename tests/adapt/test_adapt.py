@@ -22,6 +22,7 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).parents[2] / "sample_models"
 FILES = {
     "seen.npz",
+    "likelihood.onnx",
     "card.yaml",
     "checkpoint.safetensors",
     "model.onnx",

@@ -17,7 +17,7 @@ from catalog.errors import BadFile  # noqa: E402
 from catalog.onnx_file import read_onnx  # noqa: E402
 from sample_models.gan3d import FAMILY, Gan3d, native_config  # noqa: E402
 from sample_models.gan3d import model as images  # noqa: E402
-from sample_models.gan3d.model import Critic, Sampler, rebuild, rounded  # noqa: E402
+from sample_models.gan3d.model import Critic, Sampler, rebuild  # noqa: E402
 from sample_models.gan3d.networks import (  # noqa: E402
     ANGLE,
     ARCHITECTURES,
@@ -29,6 +29,7 @@ from sample_models.gan3d.networks import (  # noqa: E402
     measured_angle,
     pad_same,
 )
+from sample_models.half import rounded  # noqa: E402
 from sample_models.tools import weights_of  # noqa: E402
 
 VERSIONS = ("fixed", "angle")

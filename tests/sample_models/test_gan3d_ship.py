@@ -14,10 +14,10 @@ pytest.importorskip("onnxruntime")
 from catalog.adapt.family import Checkpoint, write_checkpoint  # noqa: E402
 from catalog.gate import check_folder  # noqa: E402
 from sample_models.gan3d import Gan3d, native_config  # noqa: E402
-from sample_models.gan3d.model import rounded  # noqa: E402
 from sample_models.gan3d.ship import ship  # noqa: E402
+from sample_models.half import rounded  # noqa: E402
 from sample_models.tools import weights_of  # noqa: E402
-from sample_models.train import DATA  # noqa: E402
+from sample_models.zoo import DATA  # noqa: E402
 
 SMALL = {"generator_filters": [4, 2, 2], "discriminator_filters": [2, 2, 2, 2]}
 
