@@ -98,7 +98,8 @@ def train(
 
     The last `kept` showers of the first set choose the step (by w1_geomean); the others train.
     Under torchrun every process calls this; only the first one writes, the others return None.
-    `card` and `domain` hold what its card should say that the showers do not.
+    `card` and `domain` hold what its card should say that the showers do not, `dataset` what it
+    should say instead of the names of all sets.
 
     Raises
     ------
@@ -118,6 +119,8 @@ def train(
         "seconds": round(time.monotonic() - started, 1),
         "energy_kwh": meter.kwh(),
     }
+    if dataset:
+        spent["dataset"] = dataset
     record = training_record(sets, plan, judged_on=kept).model_copy(update=spent)
     with new_folder(out) as folder:
         done = _write(folder, family, run, sets, {**card, "training": record}, domain or {})

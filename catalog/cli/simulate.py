@@ -34,7 +34,8 @@ def run(
     mesh = readout_mesh(found, cells, layers)
     first = mesh.layers[0]
     beam = draw_beam(
-        parse_particle(particle), n, _range(energy), seed=seed, theta_rad=_range(theta),
+        parse_particle(particle), n, _range(energy, "--energy 1..100"), seed=seed,
+        theta_rad=_range(theta, "--theta 0..0.3, in radians"),
         spot_mm=(first.b[1] - first.b[0], first.a[1] - first.a[0]),
     )  # fmt: skip
     show = stop_at_next_step(out.progress(f"simulating {found.name}"))
@@ -43,11 +44,9 @@ def run(
     out.emit({**facts, "mesh_shape": mesh.shape, "seed": seed}, as_json, lambda: str(output))
 
 
-def _range(text: str) -> tuple[float, float]:
+def _range(text: str, example: str) -> tuple[float, float]:
     low, dots, high = text.partition("..")
     try:
         return float(low), float(high if dots else low)
     except ValueError as exc:
-        raise UsageError(
-            f"{text!r} is no number and no range LOW..HIGH", "--energy 1..100"
-        ) from exc
+        raise UsageError(f"{text!r} is no number and no range LOW..HIGH", example) from exc

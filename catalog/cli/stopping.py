@@ -10,7 +10,7 @@ Progress = Callable[[int, int], None]
 
 
 def stop_at_next_step(progress: Progress) -> Progress:
-    """`progress` that leaves with 128 + SIGTERM once the process was asked to end.
+    """`progress` that leaves with 128 + the signal once the process was asked to end (or hung up).
 
     The signal's handler only takes note: an exception raised in it can land inside HDF5, which
     swallows it.
@@ -20,7 +20,8 @@ def stop_at_next_step(progress: Progress) -> Progress:
     def note(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    signal.signal(signal.SIGTERM, note)
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, note)
 
     def step(done: int, total: int) -> None:
         if asked:

@@ -116,6 +116,12 @@ class Detector(Frozen):
         return None if inverse is None else SCALE_ENERGY_MEV / inverse
 
     @cached_property
+    def rm_rossi_mm(self) -> float | None:
+        """Effective Moliere radius with Rossi's critical energy: the one that PDG tabulates."""
+        inverse = self._per_mm(lambda m: m.ec_rossi_mev / (10 * m.x0_cm))
+        return None if inverse is None else SCALE_ENERGY_MEV / inverse
+
+    @cached_property
     def lambda_mm(self) -> float | None:
         """Effective nuclear interaction length."""
         inverse = self._per_mm(lambda m: 1 / (10 * m.lambda_cm))

@@ -7,7 +7,7 @@ from typing import Any
 from catalog.domain.detector import Detector
 from catalog.text import number, table
 
-_SCALES = ("x0_mm", "rm_mm", "lambda_mm", "ec_mev", "ec_rossi_mev", "depth_mm")
+_SCALES = ("x0_mm", "rm_mm", "rm_rossi_mm", "lambda_mm", "ec_mev", "ec_rossi_mev", "depth_mm")
 
 
 def facts(detector: Detector) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from catalog.errors import UsageError
 
 Array = NDArray[np.float64]
 ELECTRONS, PHOTONS, MUONS = (11, -11), (22,), (13, -13)
+LOWEST, HIGHEST = 0.05, 10_000.0  # GeV
 HADRONS = (211, -211, 321, -321, 130, 310, 2212, -2212, 2112, -2112)
 
 
@@ -26,10 +27,17 @@ class Beam:
 
     def __post_init__(self) -> None:
         check_particle(self.pdg)
-        if not (np.isfinite(self.energy).all() and (self.energy > 0).all()):
-            raise UsageError("energies must be positive")
+        if not ((self.energy >= LOWEST) & (self.energy <= HIGHEST)).all():
+            raise UsageError(
+                f"energies must lie in {LOWEST:g}..{HIGHEST:g} GeV: beyond, this parametrisation "
+                "was never compared with anything",
+                "--energy 1..100",
+            )
         if not (np.abs(self.theta) < np.radians(80)).all():
-            raise UsageError("angles must be below 80 degrees: beyond, a flat stack means nothing")
+            raise UsageError(
+                "angles must be below 1.396 rad (80 degrees): beyond, a flat stack means nothing",
+                "--theta 0..0.3, in radians",
+            )
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -76,8 +84,11 @@ def draw_beam(
     spot_mm : full widths (x, y) of the rectangle of impact points, centred on the axis
     """
     low, high = energy_gev
-    if not 0 < low <= high:
-        raise UsageError(f"an energy range is LOW..HIGH with 0 < LOW <= HIGH, not {low}..{high}")
+    if not LOWEST <= low <= high <= HIGHEST:
+        raise UsageError(
+            f"{low:g}..{high:g} is no energy range LOW..HIGH within {LOWEST:g}..{HIGHEST:g} GeV",
+            "--energy 1..100",
+        )
     if not theta_rad[0] <= theta_rad[1]:
         raise UsageError(f"an angle range is LOW..HIGH, not {theta_rad[0]}..{theta_rad[1]}")
     # One row per particle: drawing more particles never changes the earlier ones.

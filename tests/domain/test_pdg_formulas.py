@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from catalog.domain import pdg
+from catalog.domain import Detector, pdg
 from catalog.domain.materials import Material, material_name, materials
 
 # PDG, atomic and nuclear properties of materials: radiation length in g/cm2.
@@ -100,3 +100,19 @@ def test_other_names_of_a_material():
 def test_a_material_that_is_none(elements):
     with pytest.raises(ValidationError):
         Material(density=1.0, elements=elements)
+
+
+@pytest.mark.parametrize(
+    ("material", "tabulated_mm"),
+    [("PbWO4", 19.59), ("Pb", 16.02), ("W", 9.33), ("Fe", 17.2), ("BGO", 22.6), ("CsI", 35.3),
+     ("LAr", 90.4), ("Cu", 15.7), ("NaI", 41.1)],
+)  # fmt: skip
+def test_the_moliere_radius_of_rossi_is_the_one_the_pdg_tabulates(
+    material: str, tabulated_mm: float
+) -> None:
+    """PDG, Atomic and nuclear properties of materials; the mixture rule costs up to 4 %."""
+    slab = {"material": material, "mm": 100, "active": True}
+    block = Detector.model_validate(
+        {"name": "block", "type": "ecal", "stack": [{"repeat": 1, "slabs": [slab]}]}
+    )
+    assert block.rm_rossi_mm == pytest.approx(tabulated_mm, rel=0.05)
