@@ -1,8 +1,8 @@
 """Aliases: a name such as `champion` for one version of a model, kept in the store.
 
-A protected alias is a promise to whoever pulls it: only a version whose card holds a validation
-on its own detector with every gate passed can have it. There is no way around that but another
-alias.
+A protected alias is a promise to whoever pulls it: only a version that shows a validation on its
+own detector with every gate passed can have it (`catalog.earned`). There is no way around that but
+another alias.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from catalog.card import Card
-from catalog.errors import CatalogError, CheckFailed, UsageError
+from catalog.earned import why_not
+from catalog.errors import CheckFailed, UsageError
 from catalog.index import Index
 from catalog.refs import is_numbered
 from catalog.stores.protocol import Alias, Committed, Store
-from catalog.sync import fetch_card
 from catalog.text import table
 
 _ALIAS = re.compile(r"^[a-z][a-z0-9-]{0,62}$")
@@ -71,34 +70,9 @@ def remove(name: str, alias: str, store: Store, store_name: str, index: Index) -
     index.drop_alias(store_name, name, alias)
 
 
-def why_not(card: Card) -> str | None:
-    """Why a version has not earned a protected alias; None if it has."""
-    own = card.domain.detector.name
-    if not card.physics:
-        return "its card holds no validation"
-    here = [result for result in card.physics if result.detector == own]
-    if not here:
-        others = sorted({result.detector for result in card.physics} - {""})
-        if not others:
-            return "its validation was recorded without its gates, by an older catalog"
-        return f"it was validated on {', '.join(others)}, but is made for {own}"
-    result = here[-1]
-    failed = [gate.name for gate in result.gates if not gate.passed]
-    if failed:
-        return f"its recorded validation failed: {', '.join(failed)}"
-    if not result.gates or not result.passed:
-        return "its recorded validation did not pass its gates"
-    return None
-
-
 def _check_earned(version: Committed, alias: str, store: Store) -> None:
-    """Judge by the card in the store, not by the index, which is only a cache."""
     ref, name = f"{version.name}@{version.version}", version.name
-    try:
-        problem = why_not(fetch_card(store, version)) if version.digest else "it has no card"
-    except CatalogError as exc:
-        problem = f"its card cannot be read: {exc.message.splitlines()[0]}"
-    if problem:
+    if problem := why_not(version, store):
         raise CheckFailed(
             f"{ref} cannot be {alias!r}, which is protected",
             [problem],

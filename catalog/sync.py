@@ -37,12 +37,23 @@ def sync(store: Store, store_name: str, index: Index, say: Callable[[str], None]
 
 def fetch_card(store: Store, version: Committed) -> Card:
     """The card of one version, read from the store and checked against the manifest."""
-    where = f"{version.name}@{version.version}"
+    data = fetch_file(store, version, CARD_FILE, MAX_CARD)
+    return parse_card(data.decode("utf-8", "replace"), f"{version.name}@{version.version}")
+
+
+def fetch_file(store: Store, version: Committed, path: str, limit: int) -> bytes:
+    """One small file of a version, read from the store and checked against the manifest.
+
+    Raises
+    ------
+    BadFile
+        The version has no such file, or it is larger than `limit` bytes.
+    """
     entries = {entry.path: entry for entry in read_manifest(store, version).entries}
-    entry = entries.get(CARD_FILE)
-    if entry is None or entry.size > MAX_CARD:
-        raise BadFile(f"{where}: has no card of a sensible size")
+    entry = entries.get(path)
+    if entry is None or entry.size > limit:
+        raise BadFile(f"{version.name}@{version.version}: has no {path} of a sensible size")
     buffer = io.BytesIO()
     with store.open_file(version, entry) as source:
         copy_verified(source, buffer, entry)
-    return parse_card(buffer.getvalue().decode("utf-8", "replace"), where)
+    return buffer.getvalue()

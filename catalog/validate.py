@@ -18,7 +18,7 @@ from catalog.pull import Pulled, find
 from catalog.seen import refuse_seen
 from catalog.showers import Showers, fraction_of
 from catalog.showers.showerfile import open_showers
-from catalog.validation_file import VALIDATION_FILE, Document, model_digest, to_bytes
+from catalog.validation_file import VALIDATION_FILE, Document, model_digest, sealed, to_bytes
 
 _FILES = (".h5", ".hdf5", ".root")
 _OTHER_SCALE = 3.0  # one calorimeter's two fractions: one file is corrected for sampling
@@ -49,7 +49,7 @@ class Validation:
         """What `--json` prints and `validation.json` holds; no clock, so it can be repeated."""
         subject, target = self.subject, self.target
         model = isinstance(subject, Pulled)
-        return {
+        document = {
             **as_dict(self.result, self.ref),
             "kind": "model" if model else "showers",
             "model": model_digest(subject.folder) if isinstance(subject, Pulled) else None,
@@ -63,6 +63,7 @@ class Validation:
             "dataset_showers": len(target),
             "catalog_version": version("hep-model-catalog"),
         }
+        return sealed(document)
 
     def _detector(self) -> str:
         """The data's detector; by the model's own name for it, if it is the same."""

@@ -6,15 +6,17 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from catalog import pull as pulling
-from catalog.aliases import assign, check_alias, remove, why_not
-from catalog.card import Card, GateResult, Physics
+from catalog.aliases import assign, check_alias, remove
+from catalog.card import Card, Physics, read_card, write_card
 from catalog.errors import CheckFailed, NotFound, UsageError
 from catalog.index import Index, Query, open_index
 from catalog.index.present import as_dict, human
+from catalog.physics.gates import TOLERANCES
 from catalog.publish import publish
 from catalog.pull import resolve
 from catalog.refs import parse_ref
@@ -23,21 +25,41 @@ from catalog.showcase import describe, page
 from catalog.stores import Alias, Committed
 from catalog.stores.memory import MemoryStore
 from catalog.sync import sync
+from catalog.validation_file import (
+    VALIDATION_FILE,
+    Document,
+    model_digest,
+    sealed,
+    to_bytes,
+)
 from tests.catalog.test_cli import run
-from tests.toys import generator_card, generator_folder, shower_file
+from tests.toys import generator_folder, shower_file
 
 PROTECTED = frozenset({"champion"})
 
 
-def physics(passed: bool = True, detector: str = "clic-siw", gates: int = 2) -> Physics:
-    results = [
-        GateResult(name=f"gate_{i}", value=0.1, limit=0.2, passed=passed or i > 0)
-        for i in range(gates)
+def document(**changes: Any) -> dict[str, Any]:
+    """What a validation of enough showers that passed every gate writes."""
+    gates = [
+        {"name": name, "value": 0.5 * limit, "limit": limit, "passed": True}
+        for name, limit in TOLERANCES.items()
     ]
-    return Physics(
-        dataset="full.h5", n=300, metrics={}, floor={}, passed=passed, detector=detector,
-        gates=tuple(results),
-    )  # fmt: skip
+    return {
+        "dataset": "full.h5", "detector": "clic-siw", "n": 300, "metrics": {}, "floor": {},
+        "gates": gates, "passed": True, **changes,
+    }  # fmt: skip
+
+
+def failed(name: str = "response_bias") -> dict[str, Any]:
+    gates = [
+        {**gate, "value": 1.0, "passed": False} if gate["name"] == name else gate
+        for gate in document()["gates"]
+    ]
+    return document(gates=gates, passed=False)
+
+
+def physics(**changes: Any) -> Physics:
+    return Document.model_validate(document(**changes)).physics()
 
 
 class Place:
@@ -49,6 +71,20 @@ class Place:
     def put(self, **changes: object) -> Committed:
         folder = self.root / f"v{len(list(self.store.versions())) + 1}"
         generator_folder(folder, summary=f"made in {folder.name}", **changes)
+        return self.publish(folder)
+
+    def put_validated(
+        self, told: dict[str, Any], before: tuple[Physics, ...] = (), **edits: Any
+    ) -> Committed:
+        """A version with a recorded validation, whose document was edited afterwards."""
+        folder = self.root / f"v{len(list(self.store.versions())) + 1}"
+        entry = Document.model_validate({**told, **edits}).physics()
+        generator_folder(folder, summary=f"made in {folder.name}", physics=(*before, entry))
+        whole = {**sealed({**told, "model": model_digest(folder)}), **edits}
+        (folder / VALIDATION_FILE).write_bytes(to_bytes(whole))
+        return self.publish(folder)
+
+    def publish(self, folder: Path) -> Committed:
         return publish(folder, self.store, "memory", self.index, lambda _: None).version
 
     def assign(self, version: Committed, alias: str) -> int | None:
@@ -116,24 +152,9 @@ def test_the_newest_and_the_third_are_told_how_they_are_written(ref: str) -> Non
     assert "toy@3" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("results", "words"),
-    [
-        ((), "holds no validation"),
-        ((physics(passed=False),), "failed: gate_0"),
-        ((physics(detector="pbwo4-block"),), "validated on pbwo4-block, but is made for clic-siw"),
-        ((physics(detector="", gates=0),), "without its gates"),
-        ((physics(gates=0),), "did not pass its gates"),
-        ((physics(), physics(passed=False)), "failed: gate_0"),
-        ((physics().model_copy(update={"passed": False}),), "did not pass its gates"),
-    ],
-)
-def test_a_protected_alias_has_to_be_earned(
-    place: Place, results: tuple[Physics, ...], words: str
-) -> None:
-    good = place.put(physics=(physics(),))
+def refused(place: Place, bad: Committed, words: str) -> None:
+    good = place.put_validated(document())
     place.assign(good, "champion")
-    bad = place.put(physics=results)
     with pytest.raises(CheckFailed, match=words) as caught:
         place.assign(bad, "champion")
     assert "catalog validate toy/ --data FILE --record" in caught.value.hint
@@ -141,9 +162,72 @@ def test_a_protected_alias_has_to_be_earned(
     place.assign(bad, "challenger")  # what is not protected is free
 
 
-def test_a_validation_elsewhere_does_not_harm_the_one_at_home() -> None:
-    results = (physics(passed=False, detector="pbwo4-block"), physics())
-    assert why_not(generator_card("toy", physics=results)) is None
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (failed(), "failed: response_bias"),
+        (document(detector="pbwo4-block"), "validated on pbwo4-block, but is made for clic-siw"),
+        (document(gates=document()["gates"][1:]), "did not judge response_bias"),
+        (document(gates=[], passed=True), "did not judge response_bias"),
+        (
+            document(gates=[{"name": "looks_fine", "value": 0, "limit": 1, "passed": True}]),
+            "did not judge",
+        ),
+        (document(n=199), "199 showers against 199: at least 200"),
+    ],
+)
+def test_a_protected_alias_has_to_be_earned(place: Place, told: dict[str, Any], words: str) -> None:
+    refused(place, place.put_validated(told), words)
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ((), "holds no validation"),
+        ((physics(),), "has no validation.json"),
+        ((physics(detector=""),), "without its gates"),
+    ],
+)
+def test_a_card_alone_earns_nothing(place: Place, results: tuple[Physics, ...], words: str) -> None:
+    refused(place, place.put(physics=results), words)
+
+
+def test_a_validation_without_its_checksum_earns_nothing(place: Place) -> None:
+    refused(place, place.put_validated(document(), checksum=None), "no checksum")
+
+
+ZEROS = [{**gate, "value": 0.0} for gate in document()["gates"]]
+FLATTERED = [{**gate, "passed": True} for gate in failed()["gates"]]
+
+
+@pytest.mark.parametrize(
+    ("told", "edits", "words"),
+    [
+        (failed(), {"gates": FLATTERED, "passed": True}, "not judged by its own value and limit"),
+        (failed(), {"passed": True}, "verdict is not that of its gates"),
+        (failed(), {"gates": ZEROS, "passed": True}, "edited after it was written"),
+        (document(n=20), {"n": 500}, "edited after it was written"),
+    ],
+)
+def test_an_edited_validation_is_not_published(
+    place: Place, told: dict[str, Any], edits: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(CheckFailed, match=words):
+        place.put_validated(told, **edits)
+
+
+def test_an_edited_card_is_not_published_beside_its_validation(place: Place) -> None:
+    place.put_validated(failed())
+    folder = place.root / "v1"
+    card = read_card(folder).model_copy(update={"physics": (physics(),)})
+    write_card(folder, card)
+    with pytest.raises(CheckFailed, match="not what the card's `physics` says"):
+        place.publish(folder)
+
+
+def test_a_validation_elsewhere_does_not_harm_the_one_at_home(place: Place) -> None:
+    elsewhere = physics(passed=False, detector="pbwo4-block")
+    place.assign(place.put_validated(document(), before=(elsewhere,)), "champion")
 
 
 def test_the_store_is_asked_and_not_the_index(place: Place) -> None:
@@ -172,7 +256,7 @@ def test_champion_stays_protected_whatever_the_environment_says(
 
 def test_search_and_show_tell_aliases_without_a_sync(place: Place) -> None:
     place.put()
-    second = place.put(physics=(physics(),))
+    second = place.put_validated(document())
     place.assign(second, "champion")
     place.assign(second, "best")
     rows = place.index.search(Query())[1]
@@ -237,7 +321,7 @@ def test_an_index_of_the_schema_before_gains_aliases(tmp_path: Path) -> None:
 def test_the_path_to_a_champion_works_as_the_refusal_tells(tmp_path: Path) -> None:
     """Pull, validate, publish, name: with the commands that the error names."""
     pytest.importorskip("mlflow")
-    shower_file(tmp_path / "full.h5", n=300)
+    shower_file(tmp_path / "full.h5", n=420)
     generator_folder(tmp_path / "toy")
     assert run(tmp_path, "publish", str(tmp_path / "toy")).returncode == 0
     refused = run(tmp_path, "alias", "toy@1", "champion")
