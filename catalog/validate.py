@@ -115,11 +115,8 @@ def _validate_showers(showers: Showers, target: Showers, seed: int) -> Validatio
     fraction, how = fraction_of(target), ""
     detector = target.detector.model_copy(update={"sampling_fraction": fraction})
     matched = match_energies(showers, target.of(detector))
-    own = showers.detector.sampling_fraction
-    if own is not None and not 1 / _OTHER_SCALE < own / fraction < _OTHER_SCALE:
-        how = (
-            f"; cells of other scales, so each by its own sampling fraction: {own:g}, {fraction:g}"
-        )
+    if (own := _own_scale(showers, target)) is not None:
+        how = f"; each by the sampling fraction that it states: {own:g}, {fraction:g}"
         fraction = own
     found = observe(matched.showers, fraction)
     ref = showers.source or "showers"
@@ -132,6 +129,28 @@ def _validate_showers(showers: Showers, target: Showers, seed: int) -> Validatio
         errors={ref: spread(found, reference)},
     )
     return Validation(ref, showers, target, matched.how + how, seed, result)
+
+
+def _own_scale(showers: Showers, target: Showers) -> float | None:
+    """The showers' own sampling fraction, if one of the two files is corrected for sampling.
+
+    Raises
+    ------
+    UsageError
+        Their cells hold energies of other scales, and not both files state a sampling fraction: it
+        could as well be a wrong unit.
+    """
+    own, theirs = showers.detector.sampling_fraction, target.detector.sampling_fraction
+    if own is not None and theirs is not None:
+        return None if 1 / _OTHER_SCALE < own / theirs < _OTHER_SCALE else own
+    held = [float(s.visible_gev.sum() / s.incident_gev.sum()) for s in (showers, target)]
+    if held[0] and held[1] and not 1 / _OTHER_SCALE < held[0] / held[1] < _OTHER_SCALE:
+        raise UsageError(
+            f"the cells of {showers.source} hold {held[0]:.3g} of the incident energy, those of "
+            f"{target.source} {held[1]:.3g}: is one corrected for sampling, or in another unit?",
+            "state the sampling_fraction of each file's detector, or correct the unit",
+        )
+    return None
 
 
 def check_recordable(subject: Pulled | Showers) -> None:

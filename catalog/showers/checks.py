@@ -1,9 +1,11 @@
 """What no calorimeter can measure: NaN, negative cells, and energies in the wrong unit.
 
 The unit check compares the visible fraction (sum of cells over sum of incident energies) with the
-sampling fraction. It speaks only of factors near 1000. Real data are far from that: energies
-corrected for sampling lie near 1 whatever the stack (up to 50 times its sampling fraction), leaking
-hadron showers at half of it, a hadron that only passes an ECAL at a tenth, a muon lower still.
+sampling fraction: the stated one, else what the layer stack lets expect (good to 20 %). A stack
+that holds the shower shows that fraction, or energies corrected for sampling, which lie near 1
+whatever the stack; there a factor of 7 is an error, so that 10 is surely found. Elsewhere only
+factors near 1000 are: leaking showers lie at half of the fraction, a hadron that only passes an
+ECAL at a tenth, a muon lower still.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.domain import Detector
+from catalog.domain.sampling import estimated_fraction
 from catalog.errors import BadFile
 
 _MAX_INCIDENT = 1e12  # GeV; the highest cosmic rays have some 1e11
 _MAX_VISIBLE = 3.0  # of the incident energy; annihilation and noise at low energy stay below
 _HIGH, _LOW, _LOW_EM = 100.0, 0.02, 0.05  # visible fraction over sampling fraction
+_OFF = 7.0  # visible fraction over sampling fraction, or under it, where the stack holds showers
+_HOLDS_X0, _HOLDS_LAMBDA = 15.0, 3.0  # depth that holds most of a shower
 _CORRECTED = (0.3, 1.5)  # visible fraction of energies that are corrected for sampling
 _ENOUGH = 10  # showers; fewer may all have missed the detector
 _SURELY = 200  # showers; so many do not miss the detector one after another
@@ -36,7 +41,8 @@ class Checks:
         self._path = path
         self._detector = detector
         self._pdg = abs(pdg)
-        self._fraction = fraction or detector.sampling_fraction
+        self._stated = fraction or detector.sampling_fraction
+        self._fraction = self._stated or estimated_fraction(detector)
         self._rows, self._visible, self._incident = 0, 0.0, 0.0
 
     def add(
@@ -112,17 +118,17 @@ class Checks:
 
     def _units(self, incident: float) -> None:
         visible = self._visible / self._incident
-        high = visible > _MAX_VISIBLE
-        low = False
+        high, low = visible > _MAX_VISIBLE, False
         if self._fraction is not None and self._rows >= _ENOUGH:
             ratio = visible / self._fraction
             corrected = _CORRECTED[0] < visible < _CORRECTED[1]
-            high = high or (ratio > _HIGH and not corrected)
-            floor = _LOW_EM if self._pdg in _ELECTROMAGNETIC else _LOW
-            low = 0 < ratio < floor and self._pdg not in _FAINT
+            least, most = self._range()
+            high = high or (ratio > most and not corrected)
+            low = 0 < ratio < least and self._pdg not in _FAINT
         if not (high or low):
             return
-        expected = f"{self._fraction:.3g}" if self._fraction else "at most 1"
+        fraction = f"{self._fraction:.3g}" if self._fraction else "at most 1"
+        expected = fraction if self._stated or not self._fraction else f"about {fraction}"
         which = (
             "the cells seem to be MeV where GeV was taken, or the incident energies GeV where "
             "MeV was taken"
@@ -135,6 +141,15 @@ class Checks:
             f"{incident:.3g} GeV as read), where {self._detector.name} shows {expected}",
             f"check the units: {which}; CaloChallenge files are MeV in both datasets",
         )
+
+    def _range(self) -> tuple[float, float]:
+        """Least and most of the sampling fraction that showers of this particle can show."""
+        depth, electromagnetic = self._detector.depth_mm, self._pdg in _ELECTROMAGNETIC
+        scale = self._detector.x0_mm if electromagnetic else self._detector.lambda_mm
+        holds = _HOLDS_X0 if electromagnetic else _HOLDS_LAMBDA
+        if depth and scale and depth > holds * scale:
+            return 1 / _OFF, _OFF
+        return (_LOW_EM if electromagnetic else _LOW), _HIGH
 
 
 def calibrated(

@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.domain import Detector, Slab
+from catalog.domain import Detector
 from catalog.domain.materials import materials
 from catalog.domain.mesh import Mesh
+from catalog.domain.sampling import e_over_mip, mean_z, mip_share
 from catalog.errors import UsageError
 
 Array = NDArray[np.float64]
@@ -68,34 +69,19 @@ def medium_of(detector: Detector) -> Medium:
         )
     response = detector.response
     loss = np.array([slab.mm * materials()[slab.material].mip_mev_cm / 10 for slab in slabs])
-    mip_share = float(loss[[slab.active for slab in slabs]].sum() / loss.sum())
-    e_mip = _e_mip(slabs)
-    visible = detector.sampling_fraction or mip_share * e_mip
+    share, e_mip = mip_share(slabs), e_over_mip(slabs)
+    visible = detector.sampling_fraction or share * e_mip
     # A larger fraction than a minimum-ionising particle's is a calibration, and tells nothing.
-    if visible <= mip_share:
-        e_mip = visible / mip_share
+    if visible <= share:
+        e_mip = visible / share
     return Medium(
-        z=_mean_z(slabs), x0_mm=x0, rm_mm=rm, lambda_mm=interaction, ec_mev=ec,
+        z=mean_z(slabs), x0_mm=x0, rm_mm=rm, lambda_mm=interaction, ec_mev=ec,
         homogeneous=all(slab.active for slab in slabs),
         visible=visible, e_mip=e_mip,
         mip_gev_mm=float(loss.sum()) / sum(slab.mm for slab in slabs) * 1e-3,
         stochastic=response.stochastic, lateral_scale=response.lateral_scale,
         axis_jitter_rm=response.axis_jitter_rm,
     )  # fmt: skip
-
-
-def _mean_z(slabs: list[Slab] | tuple[Slab, ...]) -> float:
-    mass = [slab.mm * materials()[slab.material].density for slab in slabs]
-    charge = [materials()[slab.material].z for slab in slabs]
-    return float(np.average(charge, weights=mass))
-
-
-def _e_mip(slabs: tuple[Slab, ...]) -> float:
-    """1 / (1 + 0.007 (Z_passive - Z_active)), 1 where all is active."""
-    passive = [slab for slab in slabs if not slab.active]
-    if not passive:
-        return 1.0
-    return 1 / (1 + 0.007 * (_mean_z(passive) - _mean_z([slab for slab in slabs if slab.active])))
 
 
 @dataclass(frozen=True)

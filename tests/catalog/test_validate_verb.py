@@ -104,8 +104,22 @@ def test_cells_that_are_corrected_for_sampling_compare_with_those_that_are_not(
     assert found.result.metrics["fast.h5"] == pytest.approx(
         good.result.metrics["fast.h5"], rel=0.01
     )
-    assert "each by its own sampling fraction: 1, 0.02" in found.matched
+    assert "each by the sampling fraction that it states: 1, 0.02" in found.matched
     assert "sampling fraction" not in good.matched
+
+
+@pytest.mark.parametrize("silent", ["showers", "data", "both"])
+def test_cells_of_another_scale_are_refused_unless_both_files_state_theirs(
+    other: ShowerSet, target: ShowerSet, silent: str
+) -> None:
+    """It could be a correction for sampling, and as well a wrong unit."""
+    unknown = target.detector.model_copy(update={"sampling_fraction": None})
+    few = scaled(other, 0.2)
+    with pytest.raises(UsageError, match="corrected for sampling, or in another unit"):
+        validate(
+            few if silent == "data" else few.of(unknown),
+            target if silent == "showers" else target.of(unknown),
+        )
 
 
 def test_energies_are_matched_bin_by_bin(other: ShowerSet, target: ShowerSet) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.domain import Detector, load_detector
+from catalog.domain.sampling import estimated_fraction
 from catalog.errors import BadFile
 from catalog.showers.checks import Checks, calibrated
 from catalog.showers.reader import read_showers
@@ -111,3 +112,59 @@ def test_corrected_cells_are_told_from_visible_ones(
     cells = np.full((5, 2), visible / 2, np.float32)
     detector = calibrated(load_detector(name), cells, np.ones(5))
     assert detector.sampling_fraction == expected
+
+
+def stack_without_a_stated_fraction(name: str) -> Detector:
+    return load_detector(name).model_copy(update={"sampling_fraction": None})
+
+
+def read(detector: Detector, visible: np.ndarray, incident: np.ndarray, pdg: int) -> None:
+    checks = Checks(HERE, detector, pdg)
+    checks.add(visible.astype(np.float32).reshape(-1, 1), incident, np.zeros(len(incident)))
+
+
+DEEP = ["cms-hgcal-ce-e", "ild-siw", "par04-siw", "par04-scipb", "pb-lar", "pbwo4-block"]
+
+
+@pytest.mark.parametrize("name", [*DEEP, "allegro-lar", "atlas-lar-ecal", "lhcb-shashlik"])
+@pytest.mark.parametrize("off", [0.8, 1.25])
+def test_a_factor_of_10_is_noticed_from_the_stack_alone(name: str, off: float) -> None:
+    detector = stack_without_a_stated_fraction(name)
+    expected = estimated_fraction(detector)
+    assert expected is not None
+    visible, incident = showers(50, 1.0, off * expected, 0.2, seed=4)
+    read(detector, visible, incident, 22)
+    for factor in (1e-3, 0.1):
+        with pytest.raises(BadFile, match=f"{name} shows about {expected:.3g}"):
+            read(detector, visible * factor, incident, 22)
+    with pytest.raises(BadFile) as caught:
+        read(detector, visible * 1000, incident, 22)
+    assert "cells seem to be MeV where GeV was taken" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", [*DEEP, "allegro-lar", "calice-ahcal"])
+def test_corrected_energies_need_no_stated_fraction(name: str) -> None:
+    visible, incident = showers(50, 1.0, 0.95, 0.1, seed=5)
+    read(stack_without_a_stated_fraction(name), visible, incident, 22)
+
+
+@pytest.mark.parametrize("name", ["fe-scint", "calice-ahcal"])
+def test_hadrons_are_held_to_a_stack_that_holds_them(name: str) -> None:
+    detector = stack_without_a_stated_fraction(name)
+    expected = estimated_fraction(detector)
+    assert expected is not None
+    visible, incident = showers(50, 1.0, 0.7 * expected, 0.2, seed=6)
+    read(detector, visible, incident, -211)
+    with pytest.raises(BadFile) as caught:
+        read(detector, visible / 10, incident, -211)
+    assert "cells seem to be GeV where MeV was taken" in caught.value.hint
+    thin = stack_without_a_stated_fraction("clic-siw")  # one interaction length
+    read(thin, 0.1 * 0.0265 * incident, incident, -211)
+
+
+@pytest.mark.parametrize(
+    ("name", "simulated"),
+    [("clic-siw", 0.02688), ("fe-scint", 0.02579), ("par04-siw", 0.03189), ("pb-lar", 0.189)],
+)
+def test_the_estimate_is_near_what_geant4_finds(name: str, simulated: float) -> None:
+    assert estimated_fraction(load_detector(name)) == pytest.approx(simulated, rel=0.25)
