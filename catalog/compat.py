@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalog.card import Card
 from catalog.domain import Detector
@@ -27,13 +28,35 @@ def particle_class(pdg: int) -> str:
 
 
 def same_calorimeter(one: Detector, other: Detector) -> bool:
-    """Whether two descriptions are of one calorimeter: by name, else by materials, X0 and R_M."""
-    if one.name == other.name:
-        return True
-    scales = [(one.x0_mm, other.x0_mm), (one.rm_mm, other.rm_mm)]
-    return set(one.materials) == set(other.materials) and all(
+    """Whether two descriptions are of one calorimeter: by their stacks, whatever their names.
+
+    Its materials, X0 and R_M, and where the active slabs lie, each to 2 %. How the read-out groups
+    or cuts them does not matter: showers are compared in X0 and R_M. Only where a stack is missing
+    does the name decide.
+    """
+    if not (one.stack and other.stack):
+        return one.name == other.name
+    scales = [(one.x0_mm, other.x0_mm), (one.rm_mm, other.rm_mm), (one.depth_mm, other.depth_mm)]
+    if set(one.materials) != set(other.materials) or not all(
         a is not None and b is not None and math.isclose(a, b, rel_tol=_SAME) for a, b in scales
-    )
+    ):
+        return False
+    here, there = _active_ranges(one), _active_ranges(other)
+    return here.shape == there.shape and bool(np.abs(here - there).max() < _SAME * here.max())
+
+
+def _active_ranges(detector: Detector) -> NDArray[np.float64]:
+    """Where each run of active slabs begins and ends: (runs, 2), mm from the front face."""
+    z = 0.0
+    runs: list[list[float]] = []
+    for slab in detector.slabs():
+        if slab.active:
+            if runs and math.isclose(runs[-1][1], z):
+                runs[-1][1] = z + slab.mm
+            else:
+                runs.append([z, z + slab.mm])
+        z += slab.mm
+    return np.array(runs)
 
 
 def check_target(target: Showers) -> None:

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from catalog.card import read_card
-from catalog.domain import load_detector
+from catalog.compat import same_calorimeter
+from catalog.domain import Detector, load_detector
 from catalog.errors import BadFile, CatalogError, CheckFailed, UsageError
 from catalog.gate import check_folder
 from catalog.matching import match_energies
@@ -204,6 +205,38 @@ def test_another_calorimeter_is_refused(other: ShowerSet, target: ShowerSet) -> 
     wrong = replace(other, detector=load_detector("pbwo4-block"))
     with pytest.raises(UsageError, match="different calorimeters .pbwo4-block, clic-siw."):
         validate(wrong, target)
+
+
+def siw(repeat: int, tungsten: float, silicon: float, name: str = "par04-siw") -> Detector:
+    slabs = [
+        {"material": "W", "mm": tungsten},
+        {"material": "Si", "mm": silicon, "active": True},
+    ]
+    return Detector.model_validate(
+        {"name": name, "type": "ecal", "stack": [{"repeat": repeat, "slabs": slabs}]}
+    )
+
+
+def test_calorimeters_are_told_apart_by_their_stacks_and_not_by_their_names() -> None:
+    real = load_detector("par04-siw")
+    assert same_calorimeter(real, siw(90, 1.4, 0.3, "mine"))
+    assert not same_calorimeter(real, siw(9, 14, 3))  # the same X0, R_M and depth
+    assert not same_calorimeter(real, siw(60, 1.4, 0.3))
+    assert not same_calorimeter(real, siw(90, 1.3, 0.4))
+    block = load_detector("pbwo4-block")
+    assert not same_calorimeter(real, block.model_copy(update={"name": "par04-siw"}))
+
+
+def test_virtual_layers_do_not_make_another_calorimeter() -> None:
+    block = load_detector("pbwo4-block")
+    depth = block.depth_mm
+    assert depth is not None
+    for layers in (1, 25):
+        slabs = [{"material": "PbWO4", "mm": depth / layers, "active": True}]
+        cut = [{"repeat": layers, "slabs": slabs}]
+        assert same_calorimeter(
+            block, Detector.model_validate({"name": "cut", "type": "ecal", "stack": cut})
+        )
 
 
 def test_a_file_is_told_from_a_model_by_how_it_is_written(
