@@ -22,6 +22,7 @@ RESPONSE_GATE = "response_bias"
 _PER_BIN, _MAX_BINS, _FEWEST = 60, 6, 10
 _PER_GROUP = 40  # showers that tell a spread
 _FURTHEST = 4.0  # spreads; what lies further counts as that far, in resolution and depth spread
+_SPREAD = [0, 3]  # of what is judged, whose width is a statement: response and depth
 _TILTED = 0.05  # rad; a smaller range of angles is one angle
 _BLOCK = 4096  # showers whose table is held at once
 _PAIRS = np.triu_indices(len(DEPTH_GROUPS), 1)
@@ -100,21 +101,21 @@ def _log_width(incident_gev: Array, x: Array) -> EnergyCurve:
 
 def tables_of(showers: Observables, frame: Frame) -> Iterator[Table]:
     """Per-shower quantities whose means decide every statement: {key: (n, width)}, in blocks."""
-    every = _judged(showers)
+    judged, gev = _judged(showers), showers.incident_gev
+    expected = frame.curve.at(gev)
+    every = _relative(judged, expected, frame.least)
+    widths = np.exp(frame.log_width.at(gev))
+    fluctuations = _fluctuations(every[:, _SPREAD], widths[:, _SPREAD], _cells(showers, frame))
     for start in range(0, len(showers), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        expected = frame.curve.at(showers.incident_gev[rows])
-        judged = every[rows]
-        x = _relative(judged, expected, frame.least)
-        width = np.exp(frame.log_width.at(showers.incident_gev[rows]))
-        z = np.clip((x - [1, 1, 1, 0]) / width, -_FURTHEST, _FURTHEST)
-        shares = (judged[:, 4:] - expected[:, 4:]) / frame.spread
+        x, weight, z = every[rows], widths[rows] ** -2.0, fluctuations[rows]
+        shares = (judged[rows, 4:] - expected[rows, 4:]) / frame.spread
         inside = _inside(showers.incident_gev[rows], showers.theta_rad[rows], frame)
         yield {
             "one": np.ones((len(x), 1)),
             "inside": inside,
-            "weight": _each(width**-2.0, inside),
-            "x": _each(x * width**-2.0, inside),
+            "weight": _each(weight, inside),
+            "x": _each(x * weight, inside),
             "z": _each(z, inside),
             "zz": _each(z**2, inside),
             "depth": _normalised(showers.longitudinal[rows]),
@@ -127,6 +128,38 @@ def tables_of(showers: Observables, frame: Frame) -> Iterator[Table]:
         }
 
 
+def _fluctuations(x: Array, width: Array, cells: NDArray[np.intp]) -> Array:
+    """Response over, and depth less, the showers' own mean in their cell, in spreads: (n, 2).
+
+    About their own mean, so that a response that is off, or a shower that starts late, changes no
+    width however narrow it is. The mean is of what lies within `_FURTHEST` spreads of the median.
+    """
+    found = np.empty_like(x)
+    for cell in np.unique(cells):
+        rows = cells == cell
+        values, centre = x[rows], np.median(x[rows], axis=0)
+        for _ in range(2):
+            spread = width[rows] * [max(centre[0], 1e-12), 1.0]
+            off = np.clip((values - centre) / spread, -_FURTHEST, _FURTHEST)
+            centre = centre + (off * spread).mean(0)
+        found[rows] = off
+    return found
+
+
+def _cells(showers: Observables, frame: Frame) -> NDArray[np.intp]:
+    """The bin of energy and angle together that every shower lies in: (n,)."""
+    energy, angle = (
+        np.searchsorted(edges[1:-1], values, "right")
+        for values, edges in _binned(showers.incident_gev, showers.theta_rad, frame)
+    )
+    found: NDArray[np.intp] = energy * max(len(frame.angle_bins), 1) + angle
+    return found
+
+
+def _binned(incident_gev: Array, theta_rad: Array, frame: Frame) -> list[tuple[Array, Array]]:
+    return [(incident_gev, frame.energy_bins), (theta_rad, frame.angle_bins)]
+
+
 def _each(values: Array, inside: Array) -> Array:
     """Every column in every bin, 0 outside: (n, columns x bins)."""
     return (values[:, :, None] * inside[:, None]).reshape(len(values), -1)
@@ -135,7 +168,7 @@ def _each(values: Array, inside: Array) -> Array:
 def _inside(incident_gev: Array, theta_rad: Array, frame: Frame) -> Array:
     """1 where a shower lies in a bin, else 0: (n, bins); the outermost bins are open."""
     masks = [np.ones((len(incident_gev), 1))]
-    for values, edges in ((incident_gev, frame.energy_bins), (theta_rad, frame.angle_bins)):
+    for values, edges in _binned(incident_gev, theta_rad, frame):
         if len(edges):
             place = np.searchsorted(edges[1:-1], values, "right")
             masks.append((place[:, None] == np.arange(len(edges) - 1)).astype(np.float64))
@@ -172,13 +205,11 @@ def statements(sample: Table, reference: Table) -> Table:
     def bias(i: int) -> Array:
         return where(mean[:, i] / np.maximum(mean_r[:, i], 1e-12) - 1)
 
-    relative = sd[:, 0] / np.maximum(mean[:, 0], 1e-9)
-    relative_r = sd_r[:, 0] / np.maximum(mean_r[:, 0], 1e-9)
     return {
         RESPONSE_GATE: bias(0),
-        "log_resolution_ratio": where(np.log(relative / relative_r)),
+        "log_resolution_ratio": where(np.log(sd[:, 0] / sd_r[:, 0])),
         "depth_shift_x0": where(mean[:, 3] - mean_r[:, 3]),
-        "log_depth_spread_ratio": where(np.log(sd[:, 3] / sd_r[:, 3])),
+        "log_depth_spread_ratio": where(np.log(sd[:, 1] / sd_r[:, 1])),
         "radius_bias": bias(1),
         "hits_bias": bias(2),
         "depth_profile": _misplaced(sample["depth"], reference["depth"]),
@@ -190,10 +221,10 @@ def statements(sample: Table, reference: Table) -> Table:
 
 
 def _moments(sums: Table) -> tuple[Array, Array]:
-    """Weighted mean, and spread in units of full simulation's: (groups, 4, bins) each.
+    """Weighted mean of what is judged: (groups, 4, bins); spread of response and depth: 2 for 4.
 
-    The spread at all energies is the one within the bins: a bias that changes with energy is no
-    spread.
+    Spreads are in units of full simulation's. At all energies they are those within the bins: a
+    bias that changes with energy is no spread.
     """
     inside = np.maximum(sums["inside"][:, None], 1.0)
     weight, x, z, zz = (

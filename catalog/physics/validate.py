@@ -19,6 +19,7 @@ from catalog.physics.errors import bootstrap_errors
 from catalog.physics.gates import Floor, Gate, floor_of, gates
 from catalog.physics.jetnet_distances import fpd, kpd
 from catalog.physics.observables import Observables, observe, observe_grid
+from catalog.physics.quality import refuse_unphysical
 from catalog.physics.statements import RESPONSE_GATE
 from catalog.pull import Pulled
 from catalog.showers import PHYSICS_SHAPE, Rows, Showers, fraction_of, rebin, scale_of
@@ -43,8 +44,8 @@ class Comparison:
     observables : {label: Observables}; the first, "full simulation", is the reference
     metrics : {label: {metric: value}};  floor : {metric: value}
     errors, floor_errors : the same, one standard deviation by bootstrap over showers
-    fraction_known : whether a detector states the sampling fraction; if not, the showers were
-        normalised to their own mean, and no model can be asked for their response
+    fraction_known : whether the sampling fraction is known; if not, all showers were normalised to
+        their own mean, and no model can be asked for their response
     """
 
     dataset: str
@@ -85,7 +86,7 @@ def compare(
     Raises
     ------
     UsageError
-        A model is not a generator, or there are too few showers.
+        A model is not a generator, or there are too few showers, empty ones or copies.
     """
     if len(target) < MIN_SHOWERS:
         raise UsageError(
@@ -98,8 +99,10 @@ def compare(
     floor, reference = _observe_halves(target, first, second)
     twin = target.take(first)
     observables = {REFERENCE: reference}
+    response = None if known else float(floor.column("response").mean())
     for label, pulled in models.items():
-        observables[label] = sample_model(pulled, twin, twin.incident_gev, seed)
+        found = sample_model(pulled, twin, twin.incident_gev, seed, response=response)
+        observables[label] = found
     return Comparison(
         dataset=target.source,
         n=n,
@@ -116,24 +119,27 @@ def compare(
 def _observe_halves(target: Showers, *halves: Rows) -> tuple[Observables, Observables]:
     """In one pass over the file; the whole is let go before anything else is computed."""
     full = observe(target)
+    refuse_unphysical(full, target.source)
     first, second = (full.select(rows) for rows in halves)
     return first, second
 
 
 def with_fraction(target: Showers, models: Mapping[str, Pulled]) -> tuple[Showers, bool]:
-    """The target with one sampling fraction for all its parts, and whether anybody states it.
+    """The target with one sampling fraction for all its parts, and whether it is known.
 
-    The detector's own; else that of a model's card for the same detector; else the mean of these
-    showers, which makes their response 1 by construction.
+    The detector's own; else that of a model's card for the same detector; else 1 where every slab
+    is read out; else the mean of these showers, which makes their response 1 by construction.
     """
     if target.detector.sampling_fraction is not None:
         return target, True
+    slabs = target.detector.slabs()
     cards = [pulled.card.domain.detector for pulled in models.values()]
     same = (card.sampling_fraction for card in cards if card.name == target.detector.name)
-    stated = next((fraction for fraction in same if fraction is not None), None)
-    fraction = fraction_of(target) if stated is None else stated
+    whole = 1.0 if slabs and all(slab.active for slab in slabs) else None
+    known = next((fraction for fraction in same if fraction is not None), whole)
+    fraction = fraction_of(target) if known is None else known
     detector = target.detector.model_copy(update={"sampling_fraction": fraction})
-    return target.of(detector), stated is not None
+    return target.of(detector), known is not None
 
 
 def sample_model(
@@ -142,9 +148,12 @@ def sample_model(
     incident_gev: Array,
     seed: int = 0,
     theta_rad: Array | None = None,
+    response: float | None = None,
 ) -> Observables:
     """Observables of a model's showers at given energies, in the units of the target.
 
+    With `response` they are normalised to that mean response: where the target's sampling fraction
+    is unknown, so is the model's scale in its units.
     Without `theta_rad` the angles of the target are repeated as often as its energies were.
     A model of another detector is asked on its own mesh, in X0 and R_M; its visible energy is
     compared as a share of full response, so the two known sampling fractions are exchanged. One
@@ -166,6 +175,8 @@ def sample_model(
         expected = pulled.card.domain.detector.sampling_fraction or expected
     flat = showers.reshape(len(showers), -1)
     moved = rebin(flat, shape.shape().mesh(x0, rm), PHYSICS_SHAPE.mesh(x0, rm))
+    if response is not None:
+        expected = max(float(np.mean(moved.sum(1) / incident_gev)), 1e-12) / response
     return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected, theta)
 
 

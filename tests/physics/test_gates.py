@@ -120,6 +120,45 @@ def test_a_sample_without_fluctuations_fails(full: Observables) -> None:
     assert {"log_resolution_ratio", "log_depth_spread_ratio"} <= found
 
 
+@pytest.mark.parametrize("width", [None, 0.003])
+@pytest.mark.parametrize("times", [0.02, 0.9, 1.05, 3.0])
+def test_a_scaled_response_has_the_same_relative_width(
+    full: Observables, times: float, width: float | None
+) -> None:
+    """Of a sampling calorimeter, and of a homogeneous one that 5 % is many spreads of."""
+    values = full.values.copy()
+    if width is not None:
+        values[:, 0] = np.random.default_rng(3).normal(1, width, len(values))
+    right = replace(full, values=values)
+    scaled = replace(right, values=values * np.r_[times, np.ones(values.shape[1] - 1)])
+    found, wanted = (_value(_judge(s, right, 500), "log_resolution_ratio") for s in (scaled, right))
+    assert found == pytest.approx(wanted, abs=1e-6) and abs(wanted) < 0.25
+
+
+def test_a_bias_that_differs_by_angle_is_no_resolution(full: Observables) -> None:
+    rng = np.random.default_rng(3)
+    values = full.values.copy()
+    values[:, 0] = rng.normal(1, 0.003, len(values))
+    right = replace(full, values=values, theta_rad=rng.uniform(0, 0.6, len(full)))
+    off = values.copy()
+    off[:, 0] *= np.where(right.theta_rad > 0.3, 1.05, 0.95)
+    failed = _failed(_judge(replace(right, values=off), right, 500))
+    assert "response_bias" in failed and "log_resolution_ratio" not in failed
+
+
+def test_showers_that_start_late_have_the_same_depth_spread(full: Observables) -> None:
+    values = full.values.copy()
+    values[:, full.names.index("depth_mean")] += 5.0
+    late, right = _judge(replace(full, values=values), full, 500), _judge(full, full, 500)
+    name = "log_depth_spread_ratio"
+    assert _value(late, name) == pytest.approx(_value(right, name), abs=1e-6)
+    assert "depth_shift_x0" in _failed(late)
+
+
+def _value(found: tuple[Gate, ...], name: str) -> float:
+    return next(gate.value for gate in found if gate.name == name)
+
+
 def test_the_separation_gate_is_the_metric(full: Observables) -> None:
     rows, _, reference = _rows(300, 0, len(full))
     gate = next(g for g in _judge(full, full, 300) if g.name == "separation_mean")

@@ -67,6 +67,41 @@ def test_without_any_fraction_the_response_is_not_judged_and_it_is_said(
     assert "response is not judged" not in human(compare({"m": model}, showers), "m")
 
 
+@pytest.mark.parametrize("times", [0.98, 0.001, 30.0])
+def test_without_any_fraction_no_scale_of_the_cells_is_judged(
+    showers: ShowerSet, model: Pulled, times: float
+) -> None:
+    """A right model passes or fails as it does where the response is known to be right."""
+    detector = showers.detector.model_copy(update={"name": "nobody-knows"})
+    of_nobody = replace(showers, detector=detector)
+    right, scaled = (compare({"m": model}, _unstated(of_nobody, k)) for k in (1.0, times))
+    for metric, value in scaled.metrics["m"].items():
+        assert value == pytest.approx(right.metrics["m"][metric], rel=1e-3, abs=1e-4), metric
+    model_mean, twin_mean = (
+        seen.column("response").mean()
+        for seen in (scaled.observables["m"], scaled.floor_observables)
+    )
+    assert model_mean == pytest.approx(twin_mean, rel=1e-6)
+
+
+def test_a_stack_that_is_read_out_whole_has_sampling_fraction_one(
+    showers: ShowerSet, model: Pulled
+) -> None:
+    stack = tuple(
+        part.model_copy(
+            update={"slabs": tuple(s.model_copy(update={"active": True}) for s in part.slabs)}
+        )
+        for part in showers.detector.stack
+    )
+    changes = {"name": "nobody-knows", "stack": stack, "sampling_fraction": None}
+    whole = replace(showers, detector=showers.detector.model_copy(update=changes))
+    found = compare({"m": model}, whole)
+    assert found.fraction_known
+    visible = (whole.visible_gev / whole.incident_gev)[:150].mean()
+    response = found.floor_observables.column("response").mean()
+    assert response == pytest.approx(visible, rel=0.05)
+
+
 def test_both_halves_of_the_target_share_one_fraction(showers: ShowerSet, model: Pulled) -> None:
     """A second half of twice the energy must show in the floor."""
     detector = showers.detector.model_copy(update={"name": "nobody-knows"})
