@@ -68,6 +68,11 @@ def _plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+# What a validation was held against: parametrised showers prove that a model learnt them, no more.
+Reference = Literal["full simulation", "parametrised simulation"]
+FULL: Reference = "full simulation"
+PARAMETRISED: Reference = "parametrised simulation"
+
 Recipe = Annotated[dict[str, Any], Field(max_length=1000), AfterValidator(_plain)]
 
 
@@ -107,6 +112,7 @@ class Physics(Frozen):
 
     detector : whose full simulation it was; the name in the card's own domain if it is the same
     gates : empty in cards written before gates were kept
+    reference : what the showers were that it was held against
     """
 
     dataset: str
@@ -116,6 +122,7 @@ class Physics(Frozen):
     passed: bool
     detector: str = Field(default="", max_length=100)
     gates: tuple[GateResult, ...] = Field(default=(), max_length=1000)
+    reference: Reference = FULL
 
 
 class Tolerance(Frozen):

@@ -7,7 +7,7 @@ but by running the validation again: the document names data, seed and version.
 
 from __future__ import annotations
 
-from catalog.card import Card, Physics
+from catalog.card import FULL, Card, Physics
 from catalog.errors import CatalogError
 from catalog.pull import read_manifest
 from catalog.stores.protocol import Committed, Store
@@ -69,6 +69,8 @@ def _why_not_good(document: Document) -> str | None:
         return f"its {VALIDATION_FILE}: {'; '.join(contradictions)}"
     if document.intact is None:
         return f"its {VALIDATION_FILE} has no checksum: it was recorded by an older catalog"
+    if document.reference != FULL:
+        return f"it was validated on a {document.reference}, which is no full simulation"
     failed = [gate.name for gate in document.gates if not gate.passed]
     if failed:
         return f"its recorded validation failed: {', '.join(failed)}"

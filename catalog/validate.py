@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from catalog.card import write_card
+from catalog.card import FULL, PARAMETRISED, Reference, write_card
 from catalog.compat import cannot_generate, check_target, refuse_copies, same_calorimeter
 from catalog.errors import CatalogError, UsageError, cannot_write
 from catalog.matching import match_energies
@@ -22,6 +22,10 @@ from catalog.validation_file import VALIDATION_FILE, Document, model_digest, sea
 
 _FILES = (".h5", ".hdf5", ".root")
 _OTHER_SCALE = 3.0  # one calorimeter's two fractions: one file is corrected for sampling
+_NO_TRUTH = (
+    "reference: parametrised simulation. {} is no full simulation, as it says itself: passing here "
+    "tells that two parametrisations agree, and never makes a version champion."
+)
 _ASKED = "generated at the energies and angles of the data"
 
 
@@ -45,12 +49,24 @@ class Validation:
         """Whether it met every gate."""
         return all(gate.passed for gate in self.result.gates(self.ref))
 
+    @property
+    def reference(self) -> Reference:
+        """What the data are, as their file tells."""
+        return PARAMETRISED if self.target.parametrised else FULL
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know beside them."""
+        return (_NO_TRUTH.format(self.target.source),) if self.target.parametrised else ()
+
     def document(self) -> dict[str, Any]:
         """What `--json` prints and `validation.json` holds; no clock, so it can be repeated."""
         subject, target = self.subject, self.target
         model = isinstance(subject, Pulled)
         document = {
             **as_dict(self.result, self.ref),
+            "reference": self.reference,
+            "warnings": list(self.warnings),
             "kind": "model" if model else "showers",
             "model": model_digest(subject.folder) if isinstance(subject, Pulled) else None,
             "showers_digest": None if isinstance(subject, Pulled) else subject.digest,

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from catalog.card import Card, DigestText, GateResult, Physics
+from catalog.card import FULL, Card, DigestText, GateResult, Physics, Reference
 from catalog.errors import BadFile
 from catalog.manifest import hash_stream
 from catalog.testvectors import MODEL_FILE
@@ -53,6 +53,7 @@ class Document(_Outside):
     floor: dict[str, float] = Field(max_length=_MAX_METRICS)
     gates: tuple[_Gate, ...] = Field(max_length=1000)
     passed: bool
+    reference: Reference = FULL
     intact: bool | None = None
 
     def problems(self) -> list[str]:
@@ -79,6 +80,7 @@ class Document(_Outside):
             passed=self.passed,
             detector=self.detector,
             gates=tuple(gates),
+            reference=self.reference,
         )
 
 

@@ -49,6 +49,7 @@ def run(
         out.say(f"wrote {to / 'index.html'}")
     if keep:
         out.say(f"recorded in {record(done)} and card.yaml")
-    out.emit(done.document(), as_json, lambda: human(done.result, done.ref, done.matched))
+    text = human(done.result, done.ref, done.matched)
+    out.emit(done.document(), as_json, lambda: "\n\n".join((text, *done.warnings)))
     if not done.passed:
         raise typer.Exit(1)

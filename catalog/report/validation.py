@@ -49,10 +49,10 @@ def validation_page(done: Validation) -> Report:
         about["Compared file"] = f"{done.ref}, {facts['showers_digest']}"
     return replace(
         physics_of(done.result, done.ref),
-        title=f"{done.ref} beside full simulation",
-        subtitle=(done.matched,),
+        title=f"{done.ref} beside {done.reference}",
+        subtitle=(done.matched, *done.warnings),
         verdict=verdict(done.result, done.ref).capitalize() + ".",
-        compared="full simulation that it has not seen",
+        compared=f"{done.reference} that it has not seen",
         target=about,
         seed=done.seed,
     )

@@ -23,6 +23,7 @@ from catalog.showers.geometry import (
     from_detector,
     from_voxel_count,
     grid,
+    is_parametrised,
     published_sets,
 )
 from catalog.showers.hdf5 import Table, has, table
@@ -72,6 +73,7 @@ class CaloChallengeReader:
             fetch,
             showers.align,
             1.0 if published else None,  # published cells are corrected for sampling
+            parametrised=is_parametrised(file, path),
         )
 
 

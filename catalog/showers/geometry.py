@@ -2,7 +2,7 @@
 
 Attributes of a file: `mesh_shape` (layer, y, x), `cell_mm` (x, y) and `layer_mm` describe equal
 cells; `mesh` is a JSON of any mesh and comes first; `detector` names one of the vocabulary;
-`detector_json` describes any other; `pdg` is the particle.
+`detector_json` describes any other; `pdg` is the particle; `provenance` tells what made it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -158,6 +159,11 @@ def _pdg(file: h5py.File, asked: Asked) -> int | None:
             "pdg is one whole number, 11 for an electron",
         )
     return given
+
+
+def is_parametrised(file: h5py.File, path: Path) -> bool:
+    """Whether a file says, as those of `catalog simulate` do, that it is no full simulation."""
+    return "not full simulation" in str(attribute(file, "provenance", path) or "").lower()
 
 
 def encode_mesh(mesh: Mesh) -> str:

@@ -87,6 +87,7 @@ class Opened:
     align : showers per stored chunk; reading multiples of it is fastest
     fraction : visible over incident energy where the format fixes it, else the detector's
     work : values held per shower while it is read, where that is more than its cells
+    parametrised : whether the file says that a parametrised simulation made it
     """
 
     rows: int
@@ -97,6 +98,7 @@ class Opened:
     align: int = 1
     fraction: float | None = None
     work: int = 0
+    parametrised: bool = False
 
 
 class RootFile(NamedTuple):
@@ -222,7 +224,9 @@ def _parts(opened: Opened, rows: int, size: int, path: Path) -> Iterator[ShowerS
             detector = _detector(opened, found, rows)
             with path.open("rb") as stream:  # only now: a file that is refused is not hashed
                 digest, _ = hash_stream(stream)
-        yield ShowerSet(*found, opened.mesh, detector, opened.pdg, path.name, digest)
+        yield ShowerSet(
+            *found, opened.mesh, detector, opened.pdg, path.name, digest, opened.parametrised
+        )
     checks.finish()
 
 

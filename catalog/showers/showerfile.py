@@ -46,6 +46,7 @@ class ShowerFile:
     detector: Detector
     pdg: int
     digest: str
+    parametrised: bool = False
     watch: Watch = _nobody
 
     def __len__(self) -> int:
@@ -113,5 +114,6 @@ def open_showers(path: Path, watch: Watch = _nobody, **asked: Any) -> ShowerFile
     energies = np.concatenate(incident)
     return ShowerFile(
         path, asked, np.arange(len(energies)), energies, np.concatenate(theta),
-        np.concatenate(visible), part.mesh, part.detector, part.pdg, part.digest, watch,
+        np.concatenate(visible), part.mesh, part.detector, part.pdg, part.digest,
+        part.parametrised, watch,
     )  # fmt: skip

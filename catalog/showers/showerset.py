@@ -61,6 +61,11 @@ class Showers(Protocol):
         """SHA-256 of the file, "" if there is none."""
         ...
 
+    @property
+    def parametrised(self) -> bool:
+        """Whether the file says that a parametrised simulation made them: no full simulation."""
+        ...
+
     def __len__(self) -> int: ...
 
     def take(self, rows: Rows) -> Self:
@@ -84,6 +89,7 @@ class ShowerSet:
     incident_gev : (N,) float64, energy of the incoming particle, GeV
     theta_rad : (N,) float64, angle to the axis of the mesh (0 = along the axis)
     digest : SHA-256 of the file the showers came from, "" if they were generated
+    parametrised : whether that file says that a parametrised simulation made it
     """
 
     energies: NDArray[np.float32]
@@ -94,6 +100,7 @@ class ShowerSet:
     pdg: int
     source: str = ""
     digest: str = ""
+    parametrised: bool = False
 
     def __len__(self) -> int:
         return len(self.incident_gev)

@@ -148,6 +148,8 @@ def _describe(file: h5py.File, showers: ShowerSet, layout: str) -> None:
         "source_digest": showers.digest,
         "written_by": f"hep-model-catalog {version('hep-model-catalog')}",
     }
+    if showers.parametrised:
+        told["provenance"] = f"parametrised simulation, not full simulation: {showers.source}"
     if detector.name not in detector_names() or load_detector(detector.name) != detector:
         told["detector_json"] = detector.model_dump_json(exclude_none=True, exclude_defaults=True)
     for name, value in told.items():

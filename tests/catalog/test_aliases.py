@@ -173,6 +173,7 @@ def refused(place: Place, bad: Committed, words: str) -> None:
             document(gates=[{"name": "looks_fine", "value": 0, "limit": 1, "passed": True}]),
             "did not judge",
         ),
+        (document(reference="parametrised simulation"), "no full simulation"),
         (document(n=199), "199 showers against 199: at least 200"),
     ],
 )

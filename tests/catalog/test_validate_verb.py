@@ -24,9 +24,13 @@ from catalog.report.folder import check_free, write_folder
 from catalog.report.html import render_report
 from catalog.report.validation import files_of, validation_page
 from catalog.showers import ShowerSet
-from catalog.showers.showerfile import ShowerFile
+from catalog.showers.showerfile import ShowerFile, open_showers
+from catalog.showers.write import write_calochallenge
+from catalog.simulate.readout import readout_mesh
+from catalog.simulate.write import write_showers
 from catalog.validate import Validation, check_recordable, find_subject, record, validate
 from catalog.validation_file import VALIDATION_FILE, read_validation
+from tests.simulate.beams import beam
 from tests.toys import generator_folder, shower_file, shower_set
 
 
@@ -353,6 +357,32 @@ def test_a_recorded_validation_travels_with_the_version(folder: Path, toy: Valid
     assert entry.detector == checked.card.domain.detector.name == "clic-siw"
     assert entry == whole.physics()
     assert entry.passed == all(gate.passed for gate in entry.gates) and entry.gates
+
+
+def test_a_parametrised_reference_is_said_wherever_the_result_is(
+    tmp_path: Path, folder: Path, toy: Validation, target: ShowerSet
+) -> None:
+    mesh = readout_mesh(target.detector, 5, 8)
+    photons = beam(22, 1.0, 2)
+    path = write_showers(tmp_path / "sim.h5", target.detector, mesh, photons, seed=1)
+    assert open_showers(path).parametrised and not target.parametrised
+    assert toy.document()["reference"] == "full simulation" and not toy.warnings
+
+    done = replace(toy, subject=read_folder(folder), target=replace(target, parametrised=True))
+    record(done)
+    assert done.document()["reference"] == "parametrised simulation"
+    assert "no full simulation" in done.document()["warnings"][0]
+    assert read_validation(folder / VALIDATION_FILE).reference == "parametrised simulation"
+    assert "reference: parametrised simulation" in (folder / "card.yaml").read_text()
+    page = render_report(validation_page(done))
+    assert "beside parametrised simulation" in page and done.warnings[0] in page
+
+
+def test_a_copy_of_parametrised_showers_still_says_so(tmp_path: Path, target: ShowerSet) -> None:
+    few = replace(target.part(0, 3), parametrised=True)
+    path = tmp_path / "copy.h5"
+    write_calochallenge(few, path)
+    assert open_showers(path).parametrised
 
 
 def test_recording_twice_gives_the_same_bytes(folder: Path, toy: Validation) -> None:
