@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from catalog.blur import blur_warning
 from catalog.card import FULL, PARAMETRISED, Reference, write_card
 from catalog.compat import cannot_generate, check_target, refuse_copies, same_calorimeter
 from catalog.errors import CatalogError, UsageError, cannot_write
@@ -57,7 +58,12 @@ class Validation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the numbers must know beside them."""
-        return (_NO_TRUTH.format(self.target.source),) if self.target.parametrised else ()
+        found = [_NO_TRUTH.format(self.target.source)] if self.target.parametrised else []
+        if not isinstance(self.subject, Pulled) and (
+            said := blur_warning(self.subject, self.target)
+        ):
+            found.append(said)
+        return tuple(found)
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints and `validation.json` holds; no clock, so it can be repeated."""

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import yaml
 
+from catalog.blur import blur, blur_warning
 from catalog.card import read_card
 from catalog.compat import same_calorimeter
 from catalog.domain import Detector, load_detector
+from catalog.domain.mesh import Layer, Mesh
 from catalog.errors import BadFile, CatalogError, CheckFailed, UsageError
 from catalog.gate import check_folder
 from catalog.matching import match_energies
@@ -383,6 +385,34 @@ def test_a_copy_of_parametrised_showers_still_says_so(tmp_path: Path, target: Sh
     path = tmp_path / "copy.h5"
     write_calochallenge(few, path)
     assert open_showers(path).parametrised
+
+
+def test_cells_that_blur_the_same_shower_differently_are_told_with_the_remedy(
+    good: Validation, other: ShowerSet
+) -> None:
+    assert not good.warnings and good.document()["warnings"] == []
+    steel = load_detector("fe-scint")
+    corner, middle = (
+        replace(other, mesh=readout_mesh(steel, n), detector=steel, source=f"{n}.h5")
+        for n in (24, 25)
+    )
+    said = replace(good, subject=middle, target=corner).document()["warnings"]
+    assert len(said) == 1 and "25.h5 and 24.h5" in said[0] and "--cells 24" in said[0]
+    assert blur_warning(corner, corner) is None
+
+
+def test_a_shower_is_at_the_same_radii_in_cells_that_are_small_enough() -> None:
+    clic = load_detector("clic-siw")
+    x0, rm = clic.x0_mm, clic.rm_mm
+    assert x0 is not None and rm is not None
+    fine, finer = (readout_mesh(clic, n, cell_mm=(100 / n, 100 / n)) for n in (80, 81))
+    assert 0 < blur(fine, finer, clic) < 0.005
+    radii = tuple(np.linspace(0, 50, 51))
+    turned = [
+        Mesh((Layer(0, 200, "polar", tuple(a + np.linspace(0, 2 * np.pi, 9)), radii),))
+        for a in (-np.pi, 0.0)
+    ]
+    assert blur(*turned, clic) < 0.005  # wherever phi is counted from
 
 
 def test_recording_twice_gives_the_same_bytes(folder: Path, toy: Validation) -> None:
