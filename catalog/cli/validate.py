@@ -9,7 +9,7 @@ import typer
 from catalog.cli import out
 from catalog.cli.data import BINNING, DATA, DETECTOR, PARTICLE, SKIP, open_target, told
 from catalog.physics.present import human
-from catalog.validate import check_recordable, find_subject, record, validate
+from catalog.validate import Validation, check_recordable, find_subject, record, validate
 
 
 def run(
@@ -49,7 +49,10 @@ def run(
         out.say(f"wrote {to / 'index.html'}")
     if keep:
         out.say(f"recorded in {record(done)} and card.yaml")
-    text = human(done.result, done.ref, done.matched)
-    out.emit(done.document(), as_json, lambda: "\n\n".join((text, *done.warnings)))
+    out.emit(done.document(), as_json, lambda: _text(done))
     if not done.passed:
         raise typer.Exit(1)
+
+
+def _text(done: Validation) -> str:
+    return "\n\n".join((human(done.result, done.ref, done.matched), *done.warnings))
