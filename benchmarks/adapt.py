@@ -53,7 +53,7 @@ TARGETS = ("par04-siw-electron", "clic-siw-photon", "pbwo4-electron")
 SHOWERS = (100, 1000)
 DRAWS = 3
 TABLE = ("full", "l2sp", "lora", "bitfit", "heads", "top-2", "scratch")
-TABLE_SHOWERS = (30, 100, 300, 1000)
+TABLE_SHOWERS = (30, 100, 300)
 # (rate, steps) of scratch, tried at every n
 GRID = ((1e-3, 400), (4e-3, 150), (4e-3, 600), (1.6e-2, 200))
 _HERE = Path(sample_models.__file__).parent
@@ -270,17 +270,21 @@ def reduction(lines: list[dict[str, Any]], rival: str) -> dict[str, float]:
 
 
 def recipes(parent: str) -> list[dict[str, Any]]:
-    """Every recipe against n on the first target, with the share of parameters that trained."""
+    """Every recipe against n on the first target, for as many steps as the default takes."""
+    family = published(parent).card.family or ""
     sizes = [n for n in TABLE_SHOWERS if n + 2 * MIN_SHOWERS <= len(showers_of(TARGETS[0]))]
     names = [(name, n) for name in TABLE for n in sizes]
     jobs = {
-        pair: [Job(TARGETS[0], parent, pair[1], draw, pair[0]) for draw in range(DRAWS)]
-        for pair in names
+        (name, n): [
+            Job(TARGETS[0], parent, n, draw, name, steps=default_recipe(family, n).steps)
+            for draw in range(DRAWS)
+        ]
+        for name, n in names
     }
     done = carry_out(job for some in jobs.values() for job in some)
     return [
         {
-            "family": published(parent).card.family,
+            "family": family,
             "recipe": name,
             "showers": n,
             "share": round(done[jobs[name, n][0]]["share"], 3),

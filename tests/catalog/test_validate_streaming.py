@@ -91,6 +91,7 @@ def test_the_answer_does_not_depend_on_where_the_cells_are(tmp_path: Path, model
     gates = [[g.pop("value") for g in document["gates"]] for document in (one, other)]
     assert gates[0] == pytest.approx(gates[1], rel=1e-6, abs=1e-9)
     for document in (one, other):
+        del document["checksum"]  # of all digits
         for gate in document["gates"]:
             gate["limit"], gate["error"] = (round(gate[k], 9) for k in ("limit", "error"))
     assert one == other
