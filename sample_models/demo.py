@@ -24,11 +24,11 @@ SHOWERS = 300  # of the new detector, to adapt on; the others in the file stay u
 _START_SECONDS = 60
 
 _INTRO = """\
-This demo walks the whole path on showers of full simulation (Geant4), in a few minutes:
-four sample generators and a regressor are published to a registry on this machine, the catalog
-says which one fits a detector that none of them has seen, it is adapted on {n} showers, compared
-with training from scratch on the same showers for as many steps, validated on showers it has not
-seen, published, and served. Every figure is computed now, except the recorded runs of step 1.
+This demo walks the whole path on showers of full simulation (Geant4), in a few minutes: the
+sample models are published to a registry on this machine, the catalog says which one fits a
+detector that none of them has seen, it is adapted on {n} showers, compared with training from
+scratch on the same showers, validated on showers it has not seen, published, and served. Every
+figure is computed now, except the recorded runs of step 1.
 """
 
 
