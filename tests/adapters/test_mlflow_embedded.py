@@ -73,7 +73,7 @@ def test_what_others_registered_is_listed_without_digest_and_left_alone(
     foreign_version(client, "theirs", {"catalog.manifest": "sha256:nonsense"})
     before = [dict(client.get_model_version("theirs", number)) for number in "12"]
     ours = publish(embedded, "theirs", FILES)
-    # On a slow machine MLflow itself was seen to register what it is given twice.
+    # One version more than was asked for was seen there once, on a busy machine.
     found = list(embedded.versions("theirs"))
     assert found == [*(Committed("theirs", n, "") for n in range(1, len(found))), ours]
     assert len(found) >= 3
