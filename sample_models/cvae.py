@@ -35,15 +35,15 @@ from sample_models.sums import (
     asked_names,
     condition_names,
     example_inputs,
+    examples_of,
     export_scorer,
     fit_sums,
     for_detectors,
+    learned_from,
     lines,
     log_expected,
     log_sums,
     restore,
-    scaled,
-    shares_of,
     standardise,
     tensor_specs,
     turned,
@@ -272,12 +272,11 @@ class CvaeLearner:
     def __init__(
         self, config: Mapping[str, Any], sets: Sequence[TrainingData], start: Checkpoint, plan: Plan
     ) -> None:
-        self.module, names = Cvae(config), config["conditions"]
+        self.module = Cvae(config)
         self.rate = RATES.get(plan.recipe.strategy, RATES["full"])
         self.augment = 1.0 if plan.recipe.augment is None else plan.recipe.augment
         start_weights(self.module, start, plan, part_of)
-        shares = [shares_of(data) for data in sets]
-        given = [scaled(torch.tensor(data.conditions(names)), names) for data in sets]
+        shares, given = learned_from(sets, config["conditions"])
         self.own = self.module.own[None].expand(len(sets), -1, -1).clone()
         if plan.recipe.calibrate or plan.scratch:
             pairs = zip(shares, given, strict=True)
@@ -285,9 +284,7 @@ class CvaeLearner:
             if plan.scratch:
                 _centre(self.module, shares)
             _calibrate(self.module, shares[0][:_MOST], given[0][:_MOST], self.own[0])
-        sizes = torch.tensor([len(x) for x in shares])
-        which = torch.repeat_interleave(torch.arange(len(sets)), sizes)
-        self.examples = {"shares": torch.cat(shares), "given": torch.cat(given), "which": which}
+        self.examples = examples_of(shares, given)
         self.asked = torch.tensor(sets[0].judge_conditions(asked_names(config)))
 
     def part_of(self, parameter: str) -> str:

@@ -190,6 +190,21 @@ def shares_of(data: TrainingData) -> Tensor:
     return torch.as_tensor(data.showers) / visible[:, None, None, None]
 
 
+def learned_from(
+    sets: Sequence[TrainingData], names: Sequence[str]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Showers as shares and their scaled conditions, detector by detector."""
+    shares = [shares_of(data) for data in sets]
+    return shares, [scaled(torch.tensor(data.conditions(names)), names) for data in sets]
+
+
+def examples_of(shares: Sequence[Tensor], given: Sequence[Tensor]) -> dict[str, Tensor]:
+    """All of them laid end to end for the training loop; `which` tells the detector of a row."""
+    sizes = torch.tensor([len(x) for x in shares])
+    which = torch.repeat_interleave(torch.arange(len(shares)), sizes)
+    return {"shares": torch.cat(list(shares)), "given": torch.cat(list(given)), "which": which}
+
+
 def turned(x: Tensor, draw: Draw, chance: float) -> Tensor:
     """Turn by quarters and mirror: exact symmetries of square cells, so eight times the showers."""
     which, lot = draw.integer(8), draw.integer(1000)
