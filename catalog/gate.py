@@ -12,6 +12,7 @@ from catalog.card import CARD_FILE, Card, read_card
 from catalog.contents import check_files
 from catalog.domain import TensorSpec
 from catalog.errors import BadFile, CatalogError, CheckFailed
+from catalog.fingerprint.file import check_fingerprint
 from catalog.manifest import Manifest, build_manifest
 from catalog.onnx_file import OnnxFile, Tensor, read_onnx
 from catalog.testvectors import (
@@ -52,7 +53,7 @@ def check_folder(folder: Path) -> Checked:
     except CheckFailed as exc:
         problems += [f"{CARD_FILE}: {problem}" for problem in exc.problems]
     file_problems, graphs = check_files(folder)
-    problems += file_problems
+    problems += file_problems + check_fingerprint(folder)
     if not (folder / MODEL_FILE).is_file():
         problems.append(f"{MODEL_FILE} is missing")
     elif card is not None and MODEL_FILE in graphs:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from catalog.card import CARD_FILE, Card, read_card
 from catalog.errors import CheckFailed
+from catalog.fingerprint.file import FINGERPRINT_FILE, read_kept
 from catalog.gate import check_folder, check_onnx
 from catalog.index import Index
 from catalog.index.rows import row_of
@@ -42,7 +43,9 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     checked = check_folder(folder)
     name, manifest = checked.card.name, checked.manifest
     # Before anything is sent: a version that cannot be listed must not become visible.
-    row = row_of(store_name, Committed(name, 0, manifest.digest), checked.card)
+    taken = folder / FINGERPRINT_FILE
+    kept = read_kept(taken) if taken.is_file() else None
+    row = row_of(store_name, Committed(name, 0, manifest.digest), checked.card, kept)
     before = {version.digest for version in store.versions(name)}
     for entry in store.missing(name, manifest):  # also what the store lost since
         say(f"uploading {entry.path} ({entry.size:,} bytes)")

@@ -21,7 +21,7 @@ from catalog.showers import Showers, fraction_of
 from catalog.showers.showerfile import open_showers
 from catalog.validation_file import VALIDATION_FILE, Document, model_digest, sealed, to_bytes
 
-_FILES = (".h5", ".hdf5", ".root")
+SHOWER_FILES = (".h5", ".hdf5", ".root")
 _OTHER_SCALE = 3.0  # one calorimeter's two fractions: one file is corrected for sampling
 _NO_TRUTH = (
     "reference: parametrised simulation. {} is no full simulation, as it says itself: passing here "
@@ -102,7 +102,7 @@ def find_subject(text: str, **asked: Any) -> Pulled | Showers:
     `asked` is what `open_showers` is asked of a shower file.
     """
     path = Path(text)
-    if path.suffix.lower() in _FILES or ("/" in text and path.is_file()):
+    if path.suffix.lower() in SHOWER_FILES or ("/" in text and path.is_file()):
         return open_showers(path, **asked)
     return find(text)
 

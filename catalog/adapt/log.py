@@ -19,6 +19,7 @@ from catalog.errors import BadFile, StoreError
 
 _FILE = "adaptations.jsonl"
 _Distance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Adaptation:
     the run, on showers it had not seen, and `floor` full simulation against full simulation there.
     `curve` are (step, w1_geomean) as judged during training, on the showers that choose the step;
     `trained_share` is the share of the parameters that trained; `energy_kwh` is None where the
-    machine has no counters. Records of before these were kept have none of them.
+    machine has no counters. `target_fingerprint` is the digest of the fingerprint of the showers
+    adapted on, `target_vector` its short vector. Records of before these were kept have none.
     """
 
     family: str
@@ -53,6 +55,8 @@ class Adaptation:
     curve: tuple[tuple[int, _Distance], ...] = ()
     trained_share: Annotated[float, Field(ge=0)] | None = None
     energy_kwh: _Distance | None = None
+    target_fingerprint: str = ""
+    target_vector: tuple[_Finite, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from catalog.adapt.adapt import AdaptResult
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
 from catalog.adapt.log import Adaptation
+from catalog.fingerprint.vector import vector_of
+from catalog.fingerprint.version import of_training
 from catalog.index import open_index
 from catalog.manifest import build_manifest
 from catalog.physics.observables import observe
@@ -47,7 +49,17 @@ def records(done: Finished) -> list[Adaptation]:
     runs = [_record(done, done.adapted, done.gain.w1[AFTER], start)]
     if done.scratch:
         runs.append(_record(done, done.scratch, done.gain.w1[SCRATCH], None))
-    return runs
+    return [replace(run, **_fingerprint(used)) for run in runs]
+
+
+def _fingerprint(used: ShowerSet) -> dict[str, Any]:
+    """What the log keeps of the showers adapted on."""
+    taken = of_training(used)
+    vector = vector_of(taken) if taken else None
+    if taken is None or vector is None:
+        return {}
+    short = tuple(float(f"{value:.6g}") for value in vector)
+    return {"target_fingerprint": taken.digest, "target_vector": short}
 
 
 def publish_child(done: Finished, settings: Settings, say: Callable[[str], None]) -> str | None:

@@ -16,6 +16,7 @@ from catalog.card import CARD_FILE, Card, Training, card_yaml, read_card
 from catalog.domain import Domain, TensorSpec
 from catalog.domain.domain import ShapeSpec
 from catalog.errors import UsageError, cannot_write
+from catalog.fingerprint.version import write_fingerprint
 from catalog.seen import keys_of, write_seen
 from catalog.showers import ShowerSet
 from catalog.testvectors import MODEL_FILE, write_test_vectors
@@ -51,10 +52,14 @@ def export_version(
 def finish_version(
     folder: Path, card: Card, used: Sequence[ShowerSet], ancestors: Sequence[Any] = ()
 ) -> Card:
-    """Write card, test vectors and the keys of the showers it has seen."""
+    """Write card, test vectors, the keys of the showers it has seen, and its fingerprint.
+
+    The fingerprint is of the first detector, the one that the card is about.
+    """
     (folder / CARD_FILE).write_text(card_yaml(card), encoding="utf-8")
     write_test_vectors(folder, card)
     write_seen(folder, *(keys_of(showers) for showers in used), *ancestors)
+    write_fingerprint(folder, card, used[0])
     return read_card(folder)
 
 

@@ -29,6 +29,7 @@ VERBS = {
     "sync": Verb("Rebuild the index from the store.", "catalog.cli.sync"),
     "runs": Verb("List recorded adaptations.", "catalog.cli.runs"),
     "detectors": Verb("List known detectors, show one, check your own.", "catalog.cli.detectors"),
+    "fingerprint": Verb("Summarise showers so that they compare.", "catalog.cli.fingerprint"),
     "simulate": Verb("Make showers by parametrised simulation.", "catalog.cli.simulate"),
     "bench": Verb("Run a benchmark of a source checkout.", "catalog.cli.bench"),
     "demo": Verb("The whole story on full-simulation showers.", None),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from catalog.card import Card
+from catalog.fingerprint.file import Kept
 from catalog.index.sqlite import Row
 from catalog.stores.protocol import Committed
 
 
-def row_of(store: str, version: Committed, card: Card) -> Row:
-    """The row of a documented version."""
+def row_of(store: str, version: Committed, card: Card, kept: Kept | None = None) -> Row:
+    """The row of a documented version; `kept` is its fingerprint."""
     domain = card.domain
     low, high = domain.energy_gev or (None, None)
     return Row(
@@ -29,4 +30,5 @@ def row_of(store: str, version: Committed, card: Card) -> Row:
         card=card.model_dump_json(exclude_defaults=True),
         particles=domain.particles,
         materials=domain.detector.materials,
+        vector=kept.vector if kept else b"",
     )

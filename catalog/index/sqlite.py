@@ -20,7 +20,7 @@ from catalog.index.query import DETECTOR_TYPES, Query
 if TYPE_CHECKING:
     from catalog.stores.protocol import Alias
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
   id INTEGER PRIMARY KEY,
@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS materials (
   version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, material TEXT NOT NULL,
   PRIMARY KEY (version_id, material)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vectors (
+  version_id INTEGER PRIMARY KEY REFERENCES versions (id) ON DELETE CASCADE, vector BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS aliases (
   store TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (store, name, alias)
@@ -59,6 +62,7 @@ class Row:
     """One version as the index knows it. `task` is None for an undocumented version.
 
     `aliases` are read only; they are put by `Index.set_alias` and `Index.replace_store`.
+    `vector` is put only: a search never reads it; `Index.vectors` does.
     """
 
     store: str
@@ -79,6 +83,7 @@ class Row:
     particles: tuple[int, ...] = ()
     materials: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    vector: bytes = b""
 
     @property
     def ref(self) -> str:
@@ -152,6 +157,13 @@ class Index:
         """Versions adapted from one version."""
         return self._rows(" WHERE parent = ? ORDER BY name, version", (digest,))
 
+    def vectors(self) -> dict[str, bytes]:
+        """Short vectors of all fingerprints (`catalog.fingerprint.stack`) by digest of version."""
+        found = self._db.execute(
+            "SELECT digest, vector FROM vectors JOIN versions ON versions.id = version_id"
+        )
+        return {str(digest): bytes(vector) for digest, vector in found}
+
     def names(self) -> list[str]:
         """Names of all models."""
         return [str(row[0]) for row in self._db.execute("SELECT DISTINCT name FROM versions")]
@@ -187,6 +199,8 @@ class Index:
         self._db.executemany(
             "INSERT OR IGNORE INTO materials VALUES (?, ?)", [(number, m) for m in row.materials]
         )
+        if row.vector:
+            self._db.execute("INSERT INTO vectors VALUES (?, ?)", (number, row.vector))
         words = [row.name, row.summary, row.task, row.family, row.detector, row.detector_type]
         text = " ".join(str(word) for word in (*words, *row.materials) if word)
         self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, text))
@@ -253,7 +267,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == _SCHEMA_VERSION:
         return
-    if version not in (0, 1):  # the tables of 1 are among those of today
+    if version not in (0, 1, 2):  # the tables of 1 and 2 are among those of today
         raise sqlite3.DatabaseError(f"written by another version of the catalog (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(

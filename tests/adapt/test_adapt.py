@@ -21,6 +21,7 @@ pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[2] / "sample_models"
 FILES = {
+    "fingerprint.npz",
     "seen.npz",
     "likelihood.onnx",
     "card.yaml",

@@ -16,6 +16,7 @@ from catalog.adapt.compare import AFTER, BEFORE
 from catalog.adapt.log import read_log
 from catalog.cli.app import build_app
 from catalog.errors import BadFile, CatalogError, UsageError
+from catalog.fingerprint import VECTOR_LENGTH
 from catalog.index import Query, open_index
 from catalog.manifest import build_manifest
 from catalog.physics.validate import Comparison
@@ -127,6 +128,8 @@ def test_the_record_holds_recipe_curve_share_and_device(
     (record,) = read_log(home)
     assert (record.recipe, record.strategy, record.steps) == ("bitfit", "bitfit", 2)
     assert [step for step, _ in record.curve] == [0, 1, 2]
+    assert record.target_fingerprint.startswith("sha256:")
+    assert len(record.target_vector) == VECTOR_LENGTH
     assert record.trained_share is not None
     assert 0 < record.trained_share < 0.2
     assert record.device
@@ -146,10 +149,12 @@ def test_records_of_before_recipes_are_still_read(home: Path) -> None:
     home.mkdir(parents=True)
     new = json.loads((ROOT / "evidence.jsonl").read_text().splitlines()[0])
     since = {"recipe", "curve", "trained_share", "energy_kwh"}
+    since |= {"target_fingerprint", "target_vector"}
     old = json.dumps({key: value for key, value in new.items() if key not in since})
     (home / "adaptations.jsonl").write_text(old + "\n")
     (record,) = read_log(home)
     assert (record.recipe, record.curve, record.energy_kwh) == ("", (), None)
+    assert (record.target_fingerprint, record.target_vector) == ("", ())
 
 
 def test_the_budget_is_honoured_and_told(home: Path, data: str, tmp_path: Path) -> None:
