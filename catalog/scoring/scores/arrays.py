@@ -65,6 +65,14 @@ def labelled(features: Any, targets: Any) -> tuple[Array, Array]:
     return x, y
 
 
+def classes_of(labels: Any, rows: int) -> NDArray[Any]:
+    """Class labels of any kind, (n,), one for each of so many rows."""
+    found = np.asarray(labels)
+    if found.shape != (rows,):
+        raise UsageError(f"{rows} rows of features, labels of shape {found.shape}", "give one each")
+    return found
+
+
 def one_hot(labels: Any) -> Array:
     """Class labels of any kind (n,) as one column of 0 and 1 per class, (n, K)."""
     names, where = np.unique(np.asarray(labels), return_inverse=True)

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from catalog.errors import UsageError
-from catalog.scoring.scores.arrays import Array
+from catalog.scoring.scores.arrays import Array, classes_of
 from catalog.scoring.scores.gram import gram, shrinkage, spectrum
 from catalog.scoring.scores.pca import components
 
@@ -26,7 +26,8 @@ def gbc(features: Array, labels: Array) -> float:
     UsageError
         A class has one row.
     """
-    z, classes = components(features, most=_MOST), np.asarray(labels)
+    z = components(features, most=_MOST)
+    classes = classes_of(labels, len(z))
     found = []
     for label in np.unique(classes):
         rows = z[classes == label]

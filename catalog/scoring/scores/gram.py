@@ -84,20 +84,21 @@ def gram(features: Any, targets: Any, precision: Precision = np.float64) -> Gram
     if not np.isfinite(mean).all():
         table(x, "features")  # says which column
     d = x.shape[1]
-    xx, xy, cubes = np.zeros((d, d)), np.zeros((d, y.shape[1])), np.zeros(d)
-    fourth = 0.0
+    total = np.zeros((d + y.shape[1],) * 2)
+    cubes, fourth = np.zeros(d), 0.0
     offset = mean.astype(x.dtype) if x.dtype.kind == "f" else mean
-    buffer = np.empty((min(_BLOCK, len(x)), d), precision)  # once: fresh pages cost as much
+    # Features beside targets, so that one symmetric product gives all; fresh pages cost as much.
+    buffer = np.empty((min(_BLOCK, len(x)), len(total)), precision)
     for start in range(0, len(x), _BLOCK):
-        rows = x[start : start + _BLOCK]
-        c = np.subtract(rows, offset, out=buffer[: len(rows)], casting="same_kind")
-        e = (y[start : start + _BLOCK] - target_mean).astype(precision, copy=False)
+        block = buffer[: len(x) - start]
+        end, c = start + len(block), block[:, :d]
+        np.subtract(x[start:end], offset, out=c, casting="same_kind")
+        np.subtract(y[start:end], target_mean, out=block[:, d:], casting="same_kind")
+        total += block.T @ block
         square = np.einsum("ij,ij->i", c, c)
-        xx += c.T @ c
-        xy += c.T @ e
         cubes += square @ c
         fourth += float(square @ square)
-    yy = ((y - target_mean) ** 2).sum(0)
+    xx, xy, yy = total[:d, :d], total[:d, d:], np.diag(total)[d:]
     eps = float(np.finfo(precision).eps)
     return Gram(len(x), mean, target_mean, xx, xy, yy, cubes, fourth, eps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from catalog.errors import UsageError
-from catalog.scoring.scores.arrays import Array, one_hot, table
+from catalog.scoring.scores.arrays import Array, classes_of, one_hot, table
 
 
 def leep(probabilities: Array, labels: Array) -> float:
@@ -21,7 +21,7 @@ def leep(probabilities: Array, labels: Array) -> float:
         raise UsageError(
             "leep needs probabilities, of which every row sums to 1", "apply a softmax first"
         )
-    classes = one_hot(labels)
+    classes = one_hot(classes_of(labels, len(theta)))
     given = (theta.T @ classes) / np.maximum(theta.sum(0), 1e-300)[:, None]  # P(y | z)
     likely = ((theta @ given) * classes).sum(1)
     return float(np.log(np.maximum(likely, 1e-300)).mean())

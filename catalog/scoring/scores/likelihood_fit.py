@@ -40,14 +40,15 @@ def at_one_energy(
     UsageError
         An energy is not above 0, or there is not one per score.
     """
-    for scores, energies in ((on_target, target_gev), (on_own, own_gev)):
+    target = table(on_target, "scores of target showers", rows=1)[:, 0]
+    own = table(on_own, "scores of the model's own showers", rows=1)[:, 0]
+    for scores, energies in ((target, target_gev), (own, own_gev)):
         if len(scores) != len(energies) or not np.min(energies) > 0:
             raise UsageError(
                 f"{len(energies)} energies for {len(scores)} scores, the lowest "
-                f"{np.min(energies):.3g} GeV",
+                f"{np.min(energies, initial=np.inf):.3g} GeV",
                 "give one above 0 per shower",
             )
     degree = min(2, len(np.unique(own_gev)) - 1)
-    ln_own, ln_target = np.log(own_gev), np.log(target_gev)
-    curve = np.polynomial.Polynomial.fit(ln_own, on_own, degree)
-    return np.asarray(on_target) - curve(ln_target), np.asarray(on_own) - curve(ln_own)
+    curve = np.polynomial.Polynomial.fit(np.log(own_gev), own, degree)
+    return target - curve(np.log(target_gev)), own - curve(np.log(own_gev))

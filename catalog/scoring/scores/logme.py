@@ -11,7 +11,7 @@ from catalog.scoring.scores.arrays import Array
 from catalog.scoring.scores.gram import Spectrum
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
-_ROUNDS = 34  # golden sections of two steps of the grid: 2e-7 in ln t
+_ROUNDS = 20  # golden sections of two steps of the grid: 1e-4 in ln t, 1e-8 in the maximum
 
 
 def logme(found: Spectrum) -> float:

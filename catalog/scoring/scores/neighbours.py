@@ -1,4 +1,7 @@
-"""Fidelity and coverage by nearest neighbours: precision and recall of arXiv 1904.06991."""
+"""Fidelity and coverage by nearest neighbours: precision and recall of arXiv 1904.06991.
+
+All distances are held at once: for thousands of showers, not for hundreds of thousands.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from catalog.scoring.scores.arrays import Array
+from catalog.scoring.scores.arrays import Array, classes_of
 from catalog.scoring.scores.leep import leep
 from catalog.scoring.scores.pca import components
 
@@ -20,7 +20,7 @@ def nleep(features: Array, labels: Array) -> float:
     """
     z = components(features, energy=0.8)
     z = z / max(float(z.std(0).max()), 1e-300)
-    count = min(_PER_CLASS * len(np.unique(np.asarray(labels))), len(z))
+    count = min(_PER_CLASS * len(np.unique(classes_of(labels, len(z)))), len(z))
     return leep(memberships(z, count), labels)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from catalog.scoring.scores.arrays import Array, table
+from catalog.scoring.scores.arrays import Array, classes_of, table
 
 _EPSILON = 1e-4
 
@@ -18,7 +18,7 @@ def transrate(features: Array, labels: Array) -> float:
     z = table(features, "features")
     z = z - z.mean(0)
     z = z / max(np.sqrt((z**2).sum() / len(z)), 1e-300)
-    classes = np.asarray(labels)
+    classes = classes_of(labels, len(z))
     within = [_rate(z[classes == label]) for label in np.unique(classes)]
     return _rate(z) - float(np.mean(within))
 

@@ -75,6 +75,8 @@ def test_one_energy_leaves_a_constant_out() -> None:
     flat = at_one_energy(target, own, np.array([7.0]), np.array([7.0, 7.0]))
     np.testing.assert_allclose(flat[0], [3.0])
     np.testing.assert_allclose(flat[1], [-1.0, 1.0])
+    columns = at_one_energy(target[:, None], own[:, None], np.array([7.0]), np.array([7.0, 7.0]))
+    assert [part.shape for part in columns] == [(1,), (2,)]  # as scorer graphs give them
 
 
 def test_what_cannot_be_scored_is_refused_with_a_reason() -> None:

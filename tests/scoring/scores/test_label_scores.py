@@ -119,6 +119,8 @@ def test_leep_by_hand() -> None:
     assert leep(blind, labels) == pytest.approx(-math.log(2))
     with pytest.raises(UsageError, match="every row sums to 1"):
         leep(theta * 3, labels)
+    with pytest.raises(UsageError, match="4 rows"):
+        leep(theta, labels[:3])
 
 
 @pytest.mark.parametrize("d", [4, 40])
@@ -206,6 +208,8 @@ def test_one_row_and_nan_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="row"):
         score(np.ones((1, 3)), np.array([0]))
     x, labels = classes(15)
+    with pytest.raises(UsageError, match="90 rows of features"):
+        score(x, labels[:-1])
     x[4, 2] = np.nan
     with pytest.raises(UsageError, match="column 2"):
         score(x, labels)
