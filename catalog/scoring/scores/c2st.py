@@ -15,11 +15,12 @@ _RIDGE = 1e-3
 
 
 def c2st(generated: Array, target: Array) -> float:
-    """Minus the log-odds of the AUC of a linear classifier on observables and their squares.
+    """Minus the log-odds (as asinh) of a linear classifier's AUC, on observables and squares.
 
     The AUC is that of two normal distributions as far apart as the classifier's held-out outputs,
-    so that it never is 1. About 0 where it cannot tell the sets apart, and noise may lift it
-    above. Folds are dealt by row.
+    so that it never is 1. The log-odds grow as their distance squared, the asinh as its logarithm,
+    so that one hopeless model does not set the scale for all. About 0 where it cannot tell the
+    sets apart, and noise may lift it above. Folds are dealt by row.
     """
     x, y = pair(generated, target)
     x, y = (np.concatenate([rows, rows**2], axis=1) for rows in (x, y))
@@ -30,7 +31,7 @@ def c2st(generated: Array, target: Array) -> float:
         weights = _direction(x[~in_x], y[~in_y])
         apart.append(_apart(x[in_x] @ weights, y[in_y] @ weights))
     z = float(np.mean(apart)) / math.sqrt(2)
-    return -float(log_ndtr(z) - log_ndtr(-z))
+    return -float(np.arcsinh(log_ndtr(z) - log_ndtr(-z)))
 
 
 def _direction(x: Array, y: Array) -> Array:
