@@ -50,7 +50,8 @@ def find_kept(subject: str, settings: Settings, record: bool = False, **asked: A
         return _of_folder(path)
     with open_index(settings.home) as index:
         version = resolve(subject, index, settings.store)
-    found = fetch_kept(open_store(parse_ref(subject).store or settings.store), version)
+    store = open_store(parse_ref(subject).store or settings.store)
+    found = fetch_kept(store, version) if version.digest else None
     if found is None:
         raise NotFound(
             f"{version.name}@{version.version} keeps no fingerprint",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from catalog.card import Card
-from catalog.errors import UsageError
+from catalog.errors import CatalogError, UsageError
 from catalog.fingerprint.axes import ENERGY_EDGES, FEWEST
 from catalog.fingerprint.file import FINGERPRINT_FILE, Kept, read_kept, write_kept
 from catalog.fingerprint.sums import Fingerprint, fingerprint, summary
@@ -51,7 +51,7 @@ def of_model(pulled: Pulled, seed: int = 0) -> Fingerprint:
 def of_training(used: Showers) -> Fingerprint | None:
     """The fingerprint of training showers, without bins of fewer than `FEWEST`; None if no other.
 
-    What is published tells nothing of single showers.
+    What is published shows no shower on its own.
     """
     try:
         return fingerprint(used, FEWEST)
@@ -63,8 +63,8 @@ def write_fingerprint(folder: Path, card: Card, used: Showers) -> None:
     """Keep with a new version what trained it and what it generates."""
     try:
         samples = of_model(Pulled(card.name, 0, "", folder, card))
-    except UsageError:
-        samples = None  # no energy of it has a bin
+    except CatalogError:
+        samples = None  # no energy of it has a bin, or it does not run at all of them
     data = of_training(used)
     if data or samples:
         write_kept(folder / FINGERPRINT_FILE, Kept(data, samples))

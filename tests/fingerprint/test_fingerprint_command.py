@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from catalog.cli import main
 from catalog.fingerprint import read_kept
 from tests.toys import generator_folder, shower_file
 
@@ -18,12 +20,30 @@ KEYS = {
 }  # fmt: skip
 
 
-def run(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    home = {"CATALOG_HOME": str(place / "home"), "CATALOG_CACHE": str(place / "cache")}
-    command = [sys.executable, "-c", "from catalog.cli import main; main()", "fingerprint", *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **home}, check=False, cwd=place
-    )
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(place: Path, *words: str) -> Done:
+    return catalog(place, "fingerprint", *words)
+
+
+def catalog(place: Path, *words: str) -> Done:
+    """What the command line prints and returns, without the second that a process takes."""
+    printed, said, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["catalog", *words])
+        patch.setenv("CATALOG_HOME", str(place / "home"))
+        patch.setenv("CATALOG_CACHE", str(place / "cache"))
+        patch.chdir(place)
+        with redirect_stdout(printed), redirect_stderr(said):
+            try:
+                main()
+            except SystemExit as left:
+                code = int(left.code or 0)
+    return Done(code, printed.getvalue(), said.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +91,21 @@ def test_a_model_in_a_folder_is_sampled_and_kept_with_it(tmp_path: Path) -> None
     assert done.stdout.startswith("500 showers that the model generates, sha256:")
     assert run(tmp_path, "toy/").stdout == done.stdout
     assert read_kept(tmp_path / "toy" / "fingerprint.npz").data is None
+
+
+def test_a_reference_prints_what_the_version_keeps(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("mlflow")
+    for name in ("kept", "bare"):
+        generator_folder(tmp_path / name, name=name)
+    said = run(tmp_path, "kept/", "--record").stdout
+    for name in ("kept", "bare"):
+        done = catalog(tmp_path, "publish", name)
+        assert done.returncode == 0, done.stderr
+    assert run(tmp_path, "kept").stdout == run(tmp_path, "kept@1").stdout == said
+    none = run(tmp_path, "bare")
+    assert none.returncode == 3
+    assert "bare@1 keeps no fingerprint" in none.stderr
 
 
 @pytest.mark.parametrize(

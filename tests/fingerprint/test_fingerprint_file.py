@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from catalog.errors import BadFile, CatalogError
-from catalog.fingerprint import Kept, read_kept, write_kept
+from catalog.fingerprint import (
+    Kept,
+    nearness,
+    quantiles,
+    rank,
+    read_kept,
+    vector_of,
+    write_kept,
+)
 from catalog.fingerprint.file import _FIELDS, MAX_FINGERPRINT, parse_kept, to_bytes
 from tests.fingerprint.makers import largest, taken
 
@@ -177,6 +185,25 @@ def test_no_single_wrong_byte_is_a_crash(good: bytes) -> None:
             parse_kept(bytes(wrong), "f.npz")  # a byte of a date in the archive changes nothing
         except BadFile:
             continue
+
+
+def test_whatever_is_believed_can_be_compared(good: bytes) -> None:
+    """Numbers changed at random are refused, or else every distance of them is one."""
+    rng, accepted, parts = np.random.default_rng(0), 0, members(good)
+    for name, (shape, width) in list(_FIELDS.items()) * 12:
+        at = tuple(int(rng.integers(size)) for size in shape)
+        step = int(rng.integers(1, 2 ** (8 * min(width, 3) - 1)) ** rng.random())
+        spoilt = changed(name, set_at(*at, by=step))(parts)
+        try:
+            found = parse_kept(packed(spoilt), "f.npz").best
+        except BadFile:
+            continue
+        accepted += 1
+        near = nearness(found, taken(300, 7))
+        assert np.isfinite([near.w1_geomean, near.frechet, near.covered]).all()
+        assert np.isfinite(quantiles(found, np.array([0.1, 0.9]))).all()
+        assert np.isfinite(rank(taken(300, 7), np.array([vector_of(found)]))).all()
+    assert accepted > 5
 
 
 def test_what_is_no_small_plain_file_is_not_opened(tmp_path: Path) -> None:
