@@ -27,8 +27,8 @@ from catalog.fingerprint.axes import (
 from catalog.fingerprint.sums import Fingerprint
 from catalog.physics.distances import gaussian_distance
 
-_FURTHEST = 30.0  # spreads; differences further out do not count, as in `w1_per_observable`
-_LEAST_W1 = 1e-4
+FURTHEST = 30.0  # spreads; differences further out do not count, as in `w1_per_observable`
+LEAST_W1 = 1e-4
 _CENTRES: Array = (LOW + STEP * (np.arange(LEVELS)[:, None] + 0.5))[:, :RECORDED]
 
 
@@ -142,19 +142,19 @@ def _shares(showers: Fingerprint, per_shower: Array) -> Array:
 
 def _w1_geomean(found: _Pooled, wanted: _Pooled, used: NDArray[np.intp]) -> float:
     spread, mean = _spread(wanted), wanted.mean[:RECORDED]
-    inside = np.abs(_CENTRES - mean) <= _FURTHEST * spread
+    inside = np.abs(_CENTRES - mean) <= FURTHEST * spread
     gap = np.abs((found.shares - wanted.shares)[:, :RECORDED].cumsum(0))
     w1 = STEP[:RECORDED] * (gap * inside).sum(0) / spread
     # Within one cell a histogram sees no difference, but means do; no W1 is below theirs.
-    shift = np.minimum(np.abs(found.mean[:RECORDED] - mean) / spread, _FURTHEST)
-    return float(np.exp(np.log(np.maximum(np.maximum(w1, shift), _LEAST_W1))[used].mean()))
+    shift = np.minimum(np.abs(found.mean[:RECORDED] - mean) / spread, FURTHEST)
+    return float(np.exp(np.log(np.maximum(np.maximum(w1, shift), LEAST_W1))[used].mean()))
 
 
 def _frechet(found: _Pooled, wanted: _Pooled, used: NDArray[np.intp]) -> float:
     spread, block = _spread(wanted)[used], np.ix_(used, used)
     moments = []
     for each in (found, wanted):
-        shift = np.clip((each.mean - wanted.mean)[used] / spread, -_FURTHEST, _FURTHEST)
+        shift = np.clip((each.mean - wanted.mean)[used] / spread, -FURTHEST, FURTHEST)
         scaled = each.covariance[block] / np.outer(spread, spread)
         moments.append((shift, _shrunk(scaled, each.effective)))
     return max(gaussian_distance(*moments), 0.0)

@@ -106,6 +106,8 @@ def fingerprint(showers: Showers, least: int = 1) -> Fingerprint:
             f"give showers of {ENERGY_EDGES[0]:.3g} to {ENERGY_EDGES[-1]:,.0f} GeV"
             + (f", at least {least} in a bin of energy" if least > 1 else ""),
         )
+    if len(rows) > MAX_SHOWERS:  # before an hour of work
+        raise _too_many()
     fraction, known = _scale(showers)
     parts = (observe(part, fraction) for part in showers.take(rows).chunks())
     found = merge(summary(part, known) for part in parts)
@@ -159,10 +161,14 @@ def merge(parts: Iterable[Fingerprint]) -> Fingerprint:
     for part in parts:
         found = part if found is None else _plus(found, part)
         if len(found) > MAX_SHOWERS:
-            raise UsageError(f"a fingerprint holds at most {MAX_SHOWERS:,} showers", "give fewer")
+            raise _too_many()
     if found is None:
         raise UsageError("nothing to merge")
     return found
+
+
+def _too_many() -> UsageError:
+    return UsageError(f"a fingerprint holds at most {MAX_SHOWERS:,} showers", "give fewer")
 
 
 def _plus(one: Fingerprint, other: Fingerprint) -> Fingerprint:

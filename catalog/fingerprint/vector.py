@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from catalog.fingerprint.axes import ENERGY_EDGES, FEWEST, LOW, NAMES, RECORDED, STEP, Array
+from catalog.fingerprint.distances import FURTHEST, LEAST_W1
 from catalog.fingerprint.sums import Fingerprint
 
 Vector = NDArray[np.float32]
 _HEAD, _EACH, _POWERS = 4, 5, 3
 VECTOR_LENGTH = _HEAD + _EACH * RECORDED
 _LEAST_SPREAD = 1e-6
-_LEAST_W1, _FURTHEST = 1e-4, 30.0  # as `catalog.fingerprint.distances`
 
 
 def vector_of(showers: Fingerprint) -> Vector | None:
@@ -61,7 +61,7 @@ def rank(target: Fingerprint, vectors: Vector) -> Array:
     ends = np.log10([ENERGY_EDGES[bins[0]], ENERGY_EDGES[bins[-1] + 1]])
     near = (vectors[:, 0] < ends[1]) & (vectors[:, 1] > ends[0]) & np.isfinite(vectors).all(1)
     table = vectors[near].astype(np.float64)
-    logs = np.log(np.maximum(_w1(target, bins, table), _LEAST_W1))
+    logs = np.log(np.maximum(_w1(target, bins, table), LEAST_W1))
     own = (table[:, 3] > 0) | (target.own_scale > 0)
     logs[own, NAMES.index("response")] = np.nan
     result[near] = np.exp(np.nanmean(logs, axis=1))
@@ -81,7 +81,7 @@ def _w1(target: Fingerprint, bins: NDArray[np.intp], table: Array) -> Array:
     for b, each in enumerate(share):
         at = np.clip(x[b], table[:, 0] - 1, table[:, 1] - 1)[:, None]
         (m, s), (m0, s0) = _at(curves, at), _at(wanted, x[b])
-        total += each * np.minimum(_folded((m - m0) / whole, (s - s0) / whole), _FURTHEST)
+        total += each * np.minimum(_folded((m - m0) / whole, (s - s0) / whole), FURTHEST)
     return total
 
 

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from catalog.fingerprint import merge, nearness, quantiles, rank, stack, vector_of, w1_geomean
 from catalog.fingerprint.axes import CELLS, FEWEST, NAMES, RECORDED, STEP
+from catalog.fingerprint.distances import _shrunk
 from catalog.fingerprint.sums import Fingerprint, summary
 from catalog.fingerprint.vector import VECTOR_LENGTH
 from catalog.physics import distances
@@ -55,6 +56,16 @@ def test_nothing_is_nearer_than_itself(taken_of: dict[str, Fingerprint], name: s
     assert found.w1_geomean == pytest.approx(1e-4)  # the least that counts
     assert found.frechet == pytest.approx(0, abs=1e-9)
     assert found.covered == 1
+
+
+def test_shrinking_keeps_the_trace_and_comes_nearer_to_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.diag(rng.uniform(0.5, 2, 20))
+    found = np.cov(rng.multivariate_normal(np.zeros(20), truth, 30), rowvar=False)
+    shrunk = _shrunk(found, 30)
+    assert np.trace(shrunk) == pytest.approx(np.trace(found))
+    assert np.linalg.norm(shrunk - truth) < 0.7 * np.linalg.norm(found - truth)
+    assert _shrunk(found, 10**9) == pytest.approx(found, rel=1e-6, abs=1e-6)
 
 
 def test_another_spectrum_of_the_same_showers_is_no_distance(seen: dict[str, Observables]) -> None:
