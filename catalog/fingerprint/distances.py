@@ -61,8 +61,7 @@ class Nearness:
 
 def nearness(source: Fingerprint, target: Fingerprint) -> Nearness:
     """Compare the recorded observables; not the response where it was normalised to 1."""
-    common = (source.n >= FEWEST) & (target.n > 0)
-    here = np.where(common, target.n, 0).astype(np.float64)
+    here = np.where(source.n >= FEWEST, target.n, 0).astype(np.float64)
     if not here.any():
         return Nearness(np.inf, np.inf, 0.0)
     wanted, found = _pooled(target, here), _pooled(source, here)

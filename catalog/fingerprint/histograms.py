@@ -45,7 +45,7 @@ def empty(*shape: int) -> Histograms:
 def histograms(levels: Ints) -> Histograms:
     """One histogram per column of (N, F), N > 0."""
     low, high = levels.min(0), levels.max(0)
-    shift = _least_shift(low, high, np.zeros_like(low))
+    shift = _least_shift(low, high)
     first = low >> shift
     place = (levels >> shift) - first + CELLS * np.arange(levels.shape[1])
     counts = np.bincount(place.ravel(), minlength=CELLS * levels.shape[1])
@@ -60,14 +60,19 @@ def added(one: Histograms, other: Histograms) -> Histograms:
     high = np.maximum(*(np.where(k, high, 0) for k, (_, high) in zip(has, ends, strict=True)))
     any_ = has[0] | has[1]
     low, high = np.where(any_, low, 0), np.where(any_, high, 0)
-    shift = _least_shift(low, high, np.maximum(one.shift, other.shift))
+    shift = _least_shift(low, high)
     first = low >> shift
     counts = _moved(one, shift, first) + _moved(other, shift, first)
     return Histograms(shift, first, counts)
 
 
-def _least_shift(low: Ints, high: Ints, at_least: Ints) -> Ints:
-    shift = at_least.copy()
+def _least_shift(low: Ints, high: Ints) -> Ints:
+    """The least shift that fits `low` .. `high`; cells of that width give it as levels do.
+
+    Levels `CELLS` or more apart at one shift are `CELLS` / 2 or more apart at the next. Taken as
+    the starts of cells there, they are `CELLS` or more apart at the first one again.
+    """
+    shift = np.zeros_like(low)
     for _ in range(MAX_SHIFT):
         shift += (high >> shift) - (low >> shift) >= CELLS
     return shift

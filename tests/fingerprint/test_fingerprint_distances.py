@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from catalog.fingerprint import merge, nearness, quantiles, rank, stack, vector_of, w1_geomean
-from catalog.fingerprint.axes import CELLS, FEWEST, NAMES, RECORDED, STEP
+from catalog.fingerprint.axes import CELLS, FEWEST, LEVELS, LOW, NAMES, RECORDED, STEP
 from catalog.fingerprint.distances import _shrunk
 from catalog.fingerprint.sums import Fingerprint, summary
 from catalog.fingerprint.vector import VECTOR_LENGTH
@@ -126,9 +126,30 @@ def test_the_response_is_not_compared_where_it_was_normalised() -> None:
 
 
 def test_a_difference_within_one_cell_is_seen_by_its_mean() -> None:
-    seen, shifted = observables(4000, spread=1e-3), observables(4000, spread=1e-3)
-    shifted.values[:] += STEP[:RECORDED]
-    assert w1_geomean(summary(shifted), summary(seen)) > 0.05
+    """One shower far out makes cells wide; the others lie at the start of one."""
+    rng = np.random.default_rng(0)
+    source, target = observables(2000, spread=0.0), observables(2000)
+    source.values[0] = LOW[:RECORDED] + STEP[:RECORDED] * (LEVELS - 1)
+    level = LEVELS / 2 + 64 + 20 * rng.normal(size=target.values.shape)
+    target.values[:] = LOW[:RECORDED] + STEP[:RECORDED] * level
+    for each in (source, target):
+        each.incident_gev[:] = 10
+    exact = distances.w1_geomean(source.values, target.values)
+    assert w1_geomean(summary(source), summary(target)) == pytest.approx(exact, rel=0.1)
+
+
+def test_the_frechet_distance_sees_correlations_alone() -> None:
+    independent, correlated = observables(4000, 1), observables(4000, 2)
+    common = np.random.default_rng(3).normal(size=(4000, 1))
+    mixed = 0.6 * correlated.values + 0.4 * (LOW + STEP * LEVELS / 2)[:RECORDED]
+    correlated.values[:] = mixed + 0.8 * 0.05 * (STEP * LEVELS)[:RECORDED] * common
+    for each in (independent, correlated):
+        each.incident_gev[:] = 10
+    exact = distances.frechet(independent.values, correlated.values)
+    assert exact > 5
+    found = nearness(summary(independent), summary(correlated))
+    assert found.frechet == pytest.approx(exact, rel=0.02)
+    assert found.w1_geomean < 0.05
 
 
 def sources(seen: dict[str, Observables]) -> list[Observables]:
