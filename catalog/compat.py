@@ -13,7 +13,7 @@ from catalog.errors import NothingFits, UsageError
 from catalog.showers import Showers, scale_of
 
 MIN_SHOWERS = 40  # fewer say nothing about a distribution
-_MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
+MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
 ANGLE = 0.05  # rad; closer than this is the same angle
 _ELECTROMAGNETIC = {11, -11, 22}
 _MUONS = {13, -13}
@@ -70,10 +70,10 @@ def check_target(target: Showers) -> None:
         raise UsageError(
             f"{len(target)} showers are too few to compare with", f"give at least {MIN_SHOWERS}"
         )
-    if len(target.mesh.layers) < _MIN_LAYERS:
+    if len(target.mesh.layers) < MIN_LAYERS:
         raise NothingFits(
             f"{target.source} has {len(target.mesh.layers)} readout layers; models generate on a "
-            f"mesh in depth, which at least {_MIN_LAYERS} layers can resolve",
+            f"mesh in depth, which at least {MIN_LAYERS} layers can resolve",
             "train from scratch on the detector's own cells",
         )
     scale_of(target.detector)

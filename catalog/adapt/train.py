@@ -93,13 +93,14 @@ def train(
     kept: int | None = None,
     domain: Mapping[str, Any] | None = None,
     dataset: str = "",
+    size: Mapping[str, Any] | None = None,
 ) -> TrainResult | None:
     """Train on several detectors; the result generates for the first.
 
     The last `kept` showers of the first set choose the step (by w1_geomean); the others train.
     Under torchrun every process calls this; only the first one writes, the others return None.
     `card` and `domain` hold what its card should say that the showers do not, `dataset` what it
-    should say instead of the names of all sets.
+    should say instead of the names of all sets, `size` what of the family's configuration differs.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def train(
     refuse_taken(out)
     started, meter = time.monotonic(), Meter()
     family = load_family(family_name)
-    start = Checkpoint(family_name, family.fresh(sets), {})
+    start = Checkpoint(family_name, {**family.fresh(sets), **(size or {})}, {})
     kept = kept or min(_MOST_KEPT, round(_KEPT * len(sets[0])))
     data, judge = _data(family.shape(start.config), sets, kept)
     run = family.train(data, start, plan, judge, running)

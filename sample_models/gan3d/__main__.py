@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 from catalog.errors import CatalogError
-from sample_models.gan3d.full import CELLS, train
-from sample_models.gan3d.model import UNIT_GEV
+from sample_models.gan3d.full import train
+from sample_models.gan3d.model import CELLS, UNIT_GEV
 
 
 def main() -> int:

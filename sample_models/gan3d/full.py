@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from catalog.adapt.family import CHECKPOINT_FILE, Checkpoint, Plan, TrainingData, read_checkpoint
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import Recipe
-from catalog.domain import load_detector
+from catalog.domain import Detector, load_detector
 from catalog.domain.mesh import Mesh
 from catalog.errors import BadFile, UsageError
-from catalog.showers import ShowerSet
+from catalog.showers import Shape, ShowerSet
 from catalog.showers.reader import read_showers
 from catalog.simulate.beam import Beam, draw_beam
+from catalog.simulate.medium import medium_of
 from catalog.simulate.readout import readout_mesh
 from catalog.simulate.run import simulate
 from catalog.testvectors import MODEL_FILE
 from sample_models.gan3d.family import FAMILY, prepare
-from sample_models.gan3d.model import fit_sums, native_config, shape_of
+from sample_models.gan3d.model import CELLS, SMALL_CELL_RM, fit_sums, native_config, shape_of
 from sample_models.gan3d.run import Phase, train_phase
 from sample_models.gan3d.simulated import Simulation, many_showers
 
-CELLS = {"fixed": 25, "angle": 51}
 _JUDGED = 300
-_BATCH = {"fixed": 128, "angle": 64}  # the reference's
+_BATCH = {"fixed": 128, "angle": 64, "small": 64}  # the reference's
 _LAYERS = 25
 
 
@@ -161,14 +161,9 @@ def _plan(asked: argparse.Namespace, tuning: bool = False) -> Plan:
 
 
 def _simulated(asked: argparse.Namespace) -> _Simulated:
-    """Simulate the first 25 layers of a detector, cells as it has them."""
+    """Simulate a detector on the mesh that is trained on."""
     detector = load_detector(asked.simulate)
-    mesh = Mesh(readout_mesh(detector, CELLS[asked.version]).layers[:_LAYERS])
-    if len(mesh.layers) < _LAYERS:
-        raise UsageError(
-            f"{detector.name} has {len(mesh.layers)} layers; 3dgan has {_LAYERS}",
-            "--simulate pbwo4-block, or another with at least as many",
-        )
+    mesh = _mesh(detector, asked.version)
     side = mesh.layers[0].b[1] - mesh.layers[0].b[0]
     beam = draw_beam(
         asked.particle, asked.showers + _JUDGED, tuple(asked.energy), seed=asked.seed,
@@ -184,6 +179,22 @@ def _simulated(asked: argparse.Namespace) -> _Simulated:
     images = many_showers(wanted, learn, asked.seed + 1)
     print(f"simulated {len(learn)} showers in {time.monotonic() - began:.0f} s", flush=True)
     return _Simulated(images, learn, kept)
+
+
+def _mesh(detector: Detector, version: str) -> Mesh:
+    """The first 25 layers and the cells of a detector; the small version has X0 and R_M instead."""
+    if version == "small":
+        medium, half = medium_of(detector), CELLS[version] / 2
+        side = tuple((i - half) * SMALL_CELL_RM for i in range(CELLS[version] + 1))
+        depth = tuple(float(i) for i in range(_LAYERS + 1))
+        return Shape("cartesian", depth, side, side).mesh(medium.x0_mm, medium.rm_mm)
+    mesh = Mesh(readout_mesh(detector, CELLS[version]).layers[:_LAYERS])
+    if len(mesh.layers) < _LAYERS:
+        raise UsageError(
+            f"{detector.name} has {len(mesh.layers)} layers; 3dgan has {_LAYERS}",
+            "--simulate pbwo4-block, or another with at least as many",
+        )
+    return mesh
 
 
 def _pretraining(asked: argparse.Namespace, made: _Simulated, config: dict[str, Any]) -> Phase:

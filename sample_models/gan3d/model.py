@@ -26,21 +26,25 @@ from sample_models.gan3d.networks import Discriminator, Generator, architecture
 from sample_models.tools import load_weights
 
 UNIT_GEV = 100.0
+CELLS = {"fixed": 25, "angle": 51, "small": 13}  # a side
+SMALL_CELL_RM = 0.45  # of the small version
 _FIT_DEGREE, _FIT_SHOWERS = 4, 500  # the reference's degree; fewer showers bear a line only
 _FIT_MOST = 5000  # more say nothing new
 
 # `loss_weights` are those of generation, energy, angle and energy sum. `threshold` is the
 # reference's 1e-6 GeV, as an image. Showers that sum to less than `minimum_sum` do not train:
 # percentages of almost nothing would drown all other losses.
+_ALONG: dict[str, Any] = {
+    "gain": 2.0,
+    "power": 1.0,
+    "threshold": 1e-4,
+    "minimum_sum": 10.0,
+    "loss_weights": [2.0, 0.1, 0.0, 0.1],
+    "conditions": ["energy_gev"],
+}
 _OWN: dict[str, dict[str, Any]] = {
-    "fixed": {
-        "gain": 2.0,
-        "power": 1.0,
-        "threshold": 1e-4,
-        "minimum_sum": 10.0,
-        "loss_weights": [2.0, 0.1, 0.0, 0.1],
-        "conditions": ["energy_gev"],
-    },
+    "fixed": _ALONG,
+    "small": _ALONG,
     "angle": {
         "gain": 1.0,
         "power": 0.85,
@@ -60,8 +64,8 @@ def native_config(
     version: str = "fixed",
     unit_gev: float = UNIT_GEV,
 ) -> dict[str, Any]:
-    """Configuration of a fresh model: 25 layers of 25 x 25 ("fixed") or 51 x 51 cells ("angle")."""
-    cells = {"fixed": 25, "angle": 51}[version]
+    """Configuration of a fresh model: 25 layers of `CELLS[version]` x as many cells."""
+    cells = CELLS[version]
     own, finer = _OWN[version], UNIT_GEV / unit_gev
     return {
         "version": version,
@@ -141,10 +145,10 @@ def seed_of(config: Mapping[str, Any], noise: Tensor, energy: Tensor, theta: Ten
 
     Parameters
     ----------
-    noise : normal, (N, 200) with fixed, (N, 254) with variable angle
+    noise : normal, (N, 254) with variable angle, else (N, 200), (N, 64) of the small version
     energy : (N, 1), in `unit_gev`;  theta : (N, 1), rad to the axis
     """
-    if config["version"] == "fixed":
+    if config["version"] != "angle":
         return energy * noise
     return torch.cat([energy, math.pi / 2 - theta, noise], 1)
 
@@ -152,7 +156,7 @@ def seed_of(config: Mapping[str, Any], noise: Tensor, energy: Tensor, theta: Ten
 def noise_size(config: Mapping[str, Any]) -> int:
     """How many normal numbers one shower takes."""
     inputs = architecture(config).inputs
-    return inputs if config["version"] == "fixed" else inputs - 2
+    return inputs - 2 if config["version"] == "angle" else inputs
 
 
 def fit_sums(linear: NDArray[Any], energy: NDArray[Any]) -> list[float]:

@@ -133,12 +133,12 @@ class Gan3dLearner:
     def _wanted(self, batch: Batch, linear: Tensor) -> Wanted:
         """Fixed angle: the fitted sum. Variable angle: sum and angle of the real showers."""
         energy = batch.rows["energy"]
-        if self.config["version"] == "fixed":
+        if self.config["version"] != "angle":
             return Wanted(energy, fitted_sum(self.config["sum_fit"], energy), None)
         return Wanted(energy, linear.sum((1, 2, 3)), measured_angle(linear))
 
     def _ask(self, image: Tensor, real: bool, draw: Draw) -> tuple[Tensor, Tensor]:
-        image = turned(image, draw, self.augment, self.config["version"] == "fixed")
+        image = turned(image, draw, self.augment, self.config["version"] != "angle")
         logit, energy = self.module.discriminator(image, real)
         return logit.float(), energy.float()
 

@@ -32,7 +32,7 @@ from sample_models.gan3d.networks import (  # noqa: E402
 from sample_models.half import rounded  # noqa: E402
 from sample_models.tools import weights_of  # noqa: E402
 
-VERSIONS = ("fixed", "angle")
+VERSIONS = ("fixed", "angle", "small")
 SMALL = architecture({"version": "fixed", "discriminator_filters": [2, 2, 2, 2]})
 
 
