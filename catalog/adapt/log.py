@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +32,8 @@ class Adaptation:
     `curve` are (step, w1_geomean) as judged during training, on the showers that choose the step;
     `trained_share` is the share of the parameters that trained; `energy_kwh` is None where the
     machine has no counters. `target_fingerprint` is the digest of the fingerprint of the showers
-    adapted on, `target_vector` its short vector. Records of before these were kept have none.
+    adapted on, `target_vector` its short vector; `scores` are the parent's before training, by name
+    (`catalog.scoring.probe`). Records of before these were kept have none.
     """
 
     family: str
@@ -57,6 +58,7 @@ class Adaptation:
     energy_kwh: _Distance | None = None
     target_fingerprint: str = ""
     target_vector: tuple[_Finite, ...] = ()
+    scores: dict[str, _Finite] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from catalog.physics.present import metrics_table
 from catalog.physics.validate import Comparison
 from catalog.publish import publish
 from catalog.pull import Pulled
-from catalog.scoring.recommend import zero_shot
+from catalog.scoring.probe import probe
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 from catalog.stores import open_store
@@ -45,8 +45,9 @@ class Finished:
 def records(done: Finished) -> list[Adaptation]:
     """The runs as the log keeps them."""
     used = done.target.part(0, done.adapted.showers)
-    start = zero_shot(done.parent, used, observe(used).values, done.adapted.seed)[0]
-    runs = [_record(done, done.adapted, done.gain.w1[AFTER], start)]
+    start = probe(done.parent, used, observe(used), done.adapted.seed)
+    run = _record(done, done.adapted, done.gain.w1[AFTER], start.zero_shot)
+    runs = [replace(run, scores=start.known)]
     if done.scratch:
         runs.append(_record(done, done.scratch, done.gain.w1[SCRATCH], None))
     return [replace(run, **_fingerprint(used)) for run in runs]

@@ -16,6 +16,7 @@ _MODEL_ROW = 0.36  # inches per model
 _MOST_MODELS = 20
 _LEAST = 1e-4  # distances below are drawn here: zero has no place on a log axis
 _ZERO_SHOT, _ADAPTED, _SCRATCH = "#0072B2", "#D55E00", "#555555"
+_ORDER = ("zero-shot", "predicted", "from scratch", "floor")
 
 
 def w1_chart(
@@ -48,18 +49,23 @@ def w1_chart(
 
 
 def recommendation_chart(
-    ranking: Sequence[Ranked], scratch: Estimate | None = None, metric: str = "w1_geomean"
+    ranking: Sequence[Ranked],
+    scratch: Estimate | None = None,
+    metric: str = "w1_geomean",
+    floor: float | None = None,
+    picture: bool = False,
 ) -> Plot:
     """Zero-shot and predicted distance per model, best on top, against training from scratch.
 
-    Unknown values are left out; a model with none says so. At most 20 models are drawn.
+    `floor` is that of full simulation to itself. Unknown values are left out; a model with none
+    says so. At most 20 models are drawn.
     """
     shown = list(ranking[:_MOST_MODELS])
     given: list[Mapping[str, Any]] = [*shown, *([scratch] if scratch else [])]
     keys = ("zero_shot", "predicted", "low", "high")
     with drawing(1.6 + _MODEL_ROW * max(len(shown), 2)) as figure:
         axis = figure.subplots()
-        values = [row.get(key) for row in given for key in keys]
+        values = [*(row.get(key) for row in given for key in keys), floor]
         _horizontal(axis, [plain(row["ref"], 30) for row in shown], values)
         more = len(ranking) - len(shown)
         tail = f"; {more} more models are not drawn" if more else ""
@@ -68,10 +74,12 @@ def recommendation_chart(
         handles = _draw_scratch(axis, scratch) if scratch else {}
         for place, row in enumerate(shown):
             handles |= _draw_model(axis, place, row)
-        order = [name for name in ("zero-shot", "predicted", "from scratch") if name in handles]
+        if floor is not None:
+            handles["floor"] = axis.axvline(floor, color="black", linestyle=":", linewidth=1.3)
+        order = [name for name in _ORDER if name in handles]
         if order:
             legend(figure, [handles[name] for name in order], order)
-        return render(figure)
+        return render(figure, picture)
 
 
 def spelled(observable: str) -> str:

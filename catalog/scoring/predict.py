@@ -1,29 +1,36 @@
-"""From recorded adaptations to a prediction: deliberately simple until the log is long.
+"""What recorded adaptations tell of a model before anybody has adapted it to this target.
 
-Prediction = the median over recorded runs with similar showers and steps, of the metric reached
-(scratch) or of its ratio to the zero-shot distance (adapting); the range is what those runs
-spanned. It is not a calibrated interval and is not called one. No prediction is below the floor of
-its runs: no model can be nearer to full simulation than full simulation is to itself.
+ln reached = level + slope (ln zero-shot - centre) + target + family + parent, a normal model with
+fixed spreads of the effects, so that few runs move little (shrinkage) and many decide. A new target
+has an unknown effect: it widens the interval, and no ranking depends on it. From `stack.FEWEST`
+targets with recorded scores on, the trained stack takes over (`catalog.scoring.order`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from catalog.adapt.log import Adaptation
 from catalog.compat import particle_class
+from catalog.scoring.saving import Saving, saved_showers
+from catalog.scoring.scores.arrays import Array
 
-_SIMILAR = 3.0  # runs within this factor in showers and in steps are evidence
-_STEPS = 800  # the default of `catalog adapt`, for which predictions are made
-_MIN_RUNS = 3  # fewer have no range
+_SIMILAR = 3.0  # runs within this factor in showers are evidence
+_LEAST_STEPS = 50  # fewer are a trial, no adaptation
+_MIN_RUNS = 3  # fewer predict nothing
+_Z80 = 1.2816  # half width of an interval that holds 80 % of a normal distribution, in spreads
+_SLOPE = 0.3  # of ln reached by ln zero-shot, before any run
+# Spreads of ln reached: of the slope, between targets, families and parents, and of one run.
+_SPREAD = {"slope": 0.1, "target": 0.35, "family": 0.1, "parent": 0.05}
+_NOISE = 0.2
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """w1_geomean after adapting; `runs` is how many recorded runs it rests on."""
+    """w1_geomean after adapting, and its 80 % interval; `runs` is how many runs it rests on."""
 
     predicted: float
     low: float
@@ -31,42 +38,116 @@ class Prediction:
     runs: int
 
 
+@dataclass(frozen=True)
+class Learned:
+    """The normal model. Without runs only `slope` is known, and nothing is predicted.
+
+    effects : {(kind, name): effect on ln reached}; kind is "family" or "parent"
+    columns, covariance : of the posterior, by the same keys; ("level", "") and ("slope", "") too
+    floor : no prediction is below it: full simulation against full simulation
+    """
+
+    level: float = np.nan
+    slope: float = _SLOPE
+    centre: float = 0.0
+    floor: float = 0.0
+    runs: int = 0
+    effects: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    columns: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    covariance: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def offset(self, family: str | None, parent: str, ln_zero_shot: float) -> float:
+        """ln reached of a model less that of the mean one: what models are ordered by."""
+        known = [self.effects.get(key, 0.0) for key in _keys(family, parent)]
+        return self.slope * (ln_zero_shot - self.centre) + sum(known)
+
+    def predict(self, family: str | None, parent: str, ln_zero_shot: float) -> Prediction | None:
+        """After adapting to a target that no run has seen; None without runs."""
+        if self.runs < _MIN_RUNS:
+            return None
+        row = np.zeros(len(self.covariance))
+        row[self.columns["level", ""]] = 1.0
+        row[self.columns["slope", ""]] = ln_zero_shot - self.centre
+        unknown = _SPREAD["target"] ** 2 + _NOISE**2
+        for key in _keys(family, parent):
+            if key in self.columns:
+                row[self.columns[key]] = 1.0
+            else:
+                unknown += _SPREAD[key[0]] ** 2
+        middle = self.level + self.offset(family, parent, ln_zero_shot)
+        return _interval(middle, float(row @ self.covariance @ row) + unknown, self)
+
+
 def evidence(
     log: Iterable[Adaptation], target_digest: str, pdg: int, showers: int
 ) -> list[Adaptation]:
     """Runs that may inform a prediction.
 
-    With the same class of particles and similar numbers of showers and steps; never on the
-    target's own showers.
+    With the same class of particles and a similar number of showers; never on the target's own.
     """
-
-    def similar(a: float, b: float) -> bool:
-        return 1 / _SIMILAR <= a / b <= _SIMILAR
-
     return [
         run
         for run in log
         if run.target_digest != target_digest
         and particle_class(run.pdg) == particle_class(pdg)
-        and similar(run.showers, showers)
-        and similar(run.steps, _STEPS)
+        and 1 / _SIMILAR <= run.showers / showers <= _SIMILAR
+        and run.steps >= _LEAST_STEPS
     ]
 
 
-def predict_scratch(runs: list[Adaptation]) -> Prediction | None:
-    """The metric that training from scratch reached; None with too few runs."""
+def learn(runs: Iterable[Adaptation]) -> Learned:
+    """Fit the normal model to adaptations (scratch runs tell nothing here)."""
+    used = [run for run in runs if run.strategy != "scratch" and run.zero_shot]
+    if not used:
+        return Learned()
+    x = np.log([run.zero_shot or 1.0 for run in used])
+    y = np.log([max(run.reached, 1e-4) for run in used])
+    centre = float(x.mean())
+    keys = [[("target", f"{r.target} {r.pdg}"), *_keys(r.family, r.model)] for r in used]
+    names = [("level", ""), ("slope", ""), *dict.fromkeys(key for row in keys for key in row)]
+    columns = {name: i for i, name in enumerate(names)}
+    table = np.zeros((len(used), len(names)))
+    table[:, 0], table[:, 1] = 1.0, x - centre
+    for i, row in enumerate(keys):
+        table[i, [columns[key] for key in row]] = 1.0
+    # The level is unknown beforehand; a tiny precision keeps the matrix regular.
+    precision = [1e-6, *(_SPREAD[kind] ** -2 for kind, _ in names[1:])]
+    inverse = table.T @ table / _NOISE**2 + np.diag(precision)
+    covariance = np.asarray(np.linalg.inv(inverse), np.float64)
+    rest = y - _SLOPE * (x - centre)
+    found = covariance @ table.T @ rest / _NOISE**2
+    effects = {name: float(v) for name, v in zip(names, found, strict=True)}
+    level, slope = effects.pop(("level", "")), effects.pop(("slope", "")) + _SLOPE
+    floor = float(np.median([run.floor for run in used]))
+    return Learned(level, max(slope, 0.0), centre, floor, len(used), effects, columns, covariance)
+
+
+def predict_scratch(runs: Iterable[Adaptation]) -> Prediction | None:
+    """What training from scratch reaches at its best on a new target; None with too few runs."""
     used = [run for run in runs if run.strategy == "scratch"]
-    return _summary([run.reached for run in used], used)
+    if len(used) < _MIN_RUNS:
+        return None
+    values = np.log(list(_by_target(used).values()))
+    # Two targets are no spread: the one assumed between targets counts as two more.
+    square = ((values - values.mean()) ** 2).sum() + 2 * _SPREAD["target"] ** 2
+    spread = square / (len(values) + 1) * (1 + 1 / len(values))
+    floor = float(np.median([run.floor for run in used]))
+    return _interval(values.mean(), spread, Learned(floor=floor, runs=len(used)))
 
 
-def predict_adapted(
-    runs: list[Adaptation], family: str | None, zero_shot: float
-) -> Prediction | None:
-    """The metric after adapting a model of `family` that starts at `zero_shot`."""
-    used = [
-        run for run in runs if run.strategy != "scratch" and run.family == family and run.zero_shot
-    ]
-    return _summary([zero_shot * run.reached / (run.zero_shot or 1) for run in used], used)
+def saving(
+    log: Sequence[Adaptation], digest: str, pdg: int, reached: float, showers: int
+) -> Saving | None:
+    """Showers saved against the scratch curve of recorded runs; None if there is no curve."""
+    kind = particle_class(pdg)
+    sizes: dict[int, list[Adaptation]] = {}
+    for run in log:
+        own = run.target_digest == digest
+        if run.strategy == "scratch" and not own and particle_class(run.pdg) == kind:
+            sizes.setdefault(run.showers, []).append(run)
+    values = {n: list(_by_target(runs).values()) for n, runs in sizes.items()}
+    curve = {n: float(np.exp(np.mean(np.log(each)))) for n, each in values.items()}
+    return saved_showers(curve, reached, showers) if curve else None
 
 
 def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | None:
@@ -75,9 +156,23 @@ def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | No
     return float(np.median(seconds)) if seconds else None
 
 
-def _summary(values: list[float], runs: list[Adaptation]) -> Prediction | None:
-    if len(values) < _MIN_RUNS:
-        return None
-    floor = float(np.median([run.floor for run in runs]))
-    bounded = [max(value, floor) for value in values]
-    return Prediction(float(np.median(bounded)), min(bounded), max(bounded), len(values))
+def _by_target(runs: Sequence[Adaptation]) -> dict[tuple[str, int], float]:
+    """{target: w1_geomean}: the best recipe of each draw, the geometric mean over draws."""
+    best: dict[tuple[str, int, str, int, int], float] = {}
+    for run in runs:
+        key = (run.target, run.pdg, run.target_digest, run.showers, run.seed)
+        best[key] = min(best.get(key, np.inf), max(run.reached, 1e-4))
+    found: dict[tuple[str, int], list[float]] = {}
+    for (target, pdg, *_), value in best.items():
+        found.setdefault((target, pdg), []).append(np.log(value))
+    return {key: float(np.exp(np.mean(values))) for key, values in found.items()}
+
+
+def _keys(family: str | None, parent: str) -> list[tuple[str, str]]:
+    return [("family", family or ""), ("parent", parent)]
+
+
+def _interval(middle: float, variance: float, learned: Learned) -> Prediction:
+    half = _Z80 * float(np.sqrt(variance))
+    ends = np.maximum(np.exp([middle, middle - half, middle + half]), learned.floor)
+    return Prediction(float(ends[0]), float(ends[1]), float(ends[2]), learned.runs)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any
 
 import numpy as np
 
+from catalog.report.charts import spelled
+from catalog.scoring.candidates import Candidate
 from catalog.scoring.predict import Prediction
+from catalog.scoring.probe import Observed
 from catalog.scoring.recommend import Recommendation
+from catalog.scoring.tried import STEPS
 from catalog.text import number, table
+
+_NAMED = 3  # observables that fit best, and that fit worst
+_NEXT = 5  # models beyond those that were run
 
 
 def as_dict(found: Recommendation) -> dict[str, Any]:
@@ -24,43 +32,42 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
         "verdict": found.verdict,
         "reason": found.reason,
         "metric": "w1_geomean",
-        "calibrated": False,
+        "calibrated": found.calibrated,
         "showers": found.showers,
-        "ranking": [
-            {
-                "ref": c.ref, "digest": c.digest, "family": c.family, **_numbers(c.prediction),
-                "zero_shot": c.zero_shot, "rank": c.rank, "saved_showers": None,
-                "quote": {"seconds": c.seconds, "usd": None, "co2_kg": None, "where": "here"},
-            }
-            for c in found.ranking
-        ],
-        "scratch": _numbers(found.scratch),
+        "ranking": [_row(candidate) for candidate in found.ranking],
+        "scratch": {**_numbers(found.scratch), "probe": _tried(found.tried)},
         "floor": found.floor,
+        "not_probed": {
+            "models": len(found.others),
+            "next": [
+                {"ref": other.row.ref, "fingerprint": _finite(other.distance)}
+                for other in found.others[:_NEXT]
+            ],
+        },
         "excluded": [{"ref": ref, "why": why} for ref, why in found.excluded],
     }  # fmt: skip
 
 
 def human(found: Recommendation, data: str) -> str:
-    """The ranking as a table, scratch below it, then the verdict."""
-    target = found.target
-    energies = target.incident_gev
+    """The ranking as a table with scratch and floor below it, why, then the verdict."""
+    target, energies = found.target, found.target.incident_gev
     lines = [
         f"target   {target.source}: {target.detector.name}, PDG {target.pdg}, "
         f"{np.min(energies):.3g}..{np.max(energies):.3g} GeV, {found.showers} showers",
         "metric   w1_geomean (0 is perfect; distances in spreads of the target)",
         "",
     ]
-    rows = [
-        (c.ref, number(c.rank), number(c.zero_shot), _range(c.prediction), number(c.seconds, 2))
-        for c in found.ranking
-    ]
-    half = found.showers // 2
-    rows.append(("from scratch", "-", "-", _range(found.scratch), "-"))
-    rows.append((f"floor ({half} against {half})", "-", number(found.floor), "-", "-"))
-    head = ("MODEL", "MEAN RANK", "ZERO-SHOT", "PREDICTED (RANGE)", "SECONDS")
-    lines += [table(head, rows), ""]
-    lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded]
-    lines += [f"verdict  {found.verdict}: {found.reason}", _honesty(found)]
+    if found.ranking:
+        lines += [_table(found), "", *_why(found), ""]
+    lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded[:_NEXT]]
+    if (more := len(found.excluded) - _NEXT) > 0:
+        lines.append(f"not possible  {more} more; --json lists them")
+    if found.others:
+        named = ", ".join(other.row.ref for other in found.others[:_NEXT])
+        lines.append(f"not run  {len(found.others)} models of further fingerprints, next: {named}")
+    lines.append(f"verdict  {found.verdict}: {found.reason}")
+    if found.ranking:
+        lines.append(_honesty(found))
     if found.verdict == "adapt":
         lines.append(
             f"next     catalog adapt {found.ranking[0].ref} --data {shlex.quote(data)} "
@@ -69,14 +76,93 @@ def human(found: Recommendation, data: str) -> str:
     return "\n".join(lines)
 
 
+def _table(found: Recommendation) -> str:
+    half = found.showers // 2
+    rows = [
+        (
+            c.ref, _range(c.prediction), number(c.zero_shot), number(c.tried), _saved(c),
+            number(c.rank, 2), number(c.seconds, 2),
+        )
+        for c in found.ranking
+    ]  # fmt: skip
+    rows.append(("from scratch", _range(found.scratch), "-", number(found.tried), "-", "-", "-"))
+    rows.append((f"floor ({half} against {half})", "-", number(found.floor), "-", "-", "-", "-"))
+    head = ("MODEL", "PREDICTED (80 %)", "ZERO-SHOT", f"{STEPS} STEPS", "SAVED", "RANK", "SECONDS")
+    used = [i for i in range(len(head)) if i != 3 or any(row[3] != "-" for row in rows)]
+    return table([head[i] for i in used], [[row[i] for i in used] for row in rows])
+
+
+def _why(found: Recommendation) -> list[str]:
+    """Which observables of each model agree, and which do not, before training."""
+    lines = ["before training (W1 in spreads of the target; + too high, - too low)"]
+    for c in found.ranking:
+        fits, off = _ends(c)
+        note = {"geometry": "; is told the geometry", "no fingerprint": "; has no fingerprint"}
+        lines.append(
+            f"  {c.ref}: fits {', '.join(map(_words, fits))}; off {', '.join(map(_words, off))}"
+            + note.get(c.ran.listed.why, "")
+        )
+    return lines
+
+
+def _words(o: Observed) -> str:
+    sign = "+" if o.shift > 0 else "-"
+    return f"{spelled(o.name)} {o.w1:.2g}" + (f" {sign}" if abs(o.shift) > o.w1 / 2 else "")
+
+
+def _ends(c: Candidate) -> tuple[list[Observed], list[Observed]]:
+    """The observables that fit best, and those that fit worst, worst first."""
+    every = list(c.ran.probe.observables)
+    return every[:_NAMED], every[: -_NAMED - 1 : -1]
+
+
+def _row(c: Candidate) -> dict[str, Any]:
+    (fits, off), row = _ends(c), c.ran.listed.row
+    return {
+        "ref": c.ref, "digest": row.digest, "family": row.family, **_numbers(c.prediction),
+        "zero_shot": c.zero_shot, "rank": c.rank,
+        "saved_showers": None if c.saved is None else round(c.saved.showers),
+        "saved_is": c.saved.censored or "about" if c.saved else None,
+        "quote": {"seconds": c.seconds, "usd": None, "co2_kg": None, "where": "here"},
+        "stage": "probe" if c.tried is None else "gradients",
+        "chosen_by": c.ran.listed.why, "fingerprint": _finite(c.ran.listed.distance),
+        "probe": _tried(c.tried),
+        "response": c.ran.probe.response, "scores": c.ran.probe.known,
+        "why": {"fits": [_observed(o) for o in fits], "off": [_observed(o) for o in off]},
+    }  # fmt: skip
+
+
+def _observed(o: Observed) -> dict[str, Any]:
+    return {"observable": o.name, "w1": o.w1, "shift": o.shift}
+
+
+def _tried(value: float | None) -> dict[str, float] | None:
+    return None if value is None else {"steps": STEPS, "w1_geomean": value}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _saved(c: Candidate) -> str:
+    if c.saved is None:
+        return "-"
+    sign = {"at least": ">", "at most": "<", "": ""}[c.saved.censored]
+    return f"{sign}{c.saved.showers:.0f}"
+
+
 def _honesty(found: Recommendation) -> str:
     runs = max((c.prediction.runs for c in found.ranking if c.prediction), default=0)
     scratch = found.scratch.runs if found.scratch else 0
-    return (
-        f"note     not calibrated: the mean rank over three zero-shot distances decides; "
-        f"predictions rest on {runs} recorded adaptations and {scratch} scratch runs, and ranges "
-        "are what those runs spanned"
+    rests = f"predictions rest on {runs} recorded adaptations and {scratch} scratch runs"
+    if found.calibrated:
+        return f"note     intervals hold 4 of 5 outcomes of the recorded targets; {rests}"
+    how = (
+        "the rank average over distances and fit, moved by recorded runs,"
+        if runs
+        else ("the rank average over distances and fit")
     )
+    return f"note     not calibrated: {how} decides; {rests}"
 
 
 def _numbers(prediction: Prediction | None) -> dict[str, float | None]:
@@ -88,4 +174,4 @@ def _numbers(prediction: Prediction | None) -> dict[str, float | None]:
 def _range(prediction: Prediction | None) -> str:
     if prediction is None:
         return "unknown"
-    return f"{prediction.predicted:.2f} ({prediction.low:.2f}..{prediction.high:.2f})"
+    return f"{prediction.predicted:.2g} ({prediction.low:.2g}..{prediction.high:.2g})"

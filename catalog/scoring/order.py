@@ -1,0 +1,144 @@
+"""The order of probed models, and what each would reach: rank average, log, or trained stack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.adapt.log import Adaptation
+from catalog.scoring.predict import Learned, Prediction, learn
+from catalog.scoring.scores.arrays import Array
+from catalog.scoring.stack import Cell, Forecast, Stack, forecast, rank_average, train_stack
+
+# What is ranked by while nothing is trained. A wrong mean or spread costs nothing, because every
+# recipe sets these from the showers first: so the metric once they are right, and the fit.
+RANKED = ("aligned_w1_geomean", "fit")
+STACKED = (*RANKED, "w1_geomean", "frechet", "energy", "sliced_w1")
+_FAR = 3.0  # spreads
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model as the order sees it; `scores` are of `catalog.scoring.probe`."""
+
+    digest: str
+    family: str | None
+    zero_shot: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Of every entrant, in the order given: `place` (1 is best) and what it would reach.
+
+    rank : mean rank over the scores, before anything recorded counts
+    calibrated : whether the interval is conformal, over enough recorded targets
+    """
+
+    place: tuple[int, ...]
+    rank: tuple[float, ...]
+    predictions: tuple[Prediction | None, ...]
+    calibrated: bool
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What was learnt from the log, once for all targets."""
+
+    learned: Learned
+    stack: Stack
+    runs: int
+
+
+def judge_of(runs: Sequence[Adaptation]) -> Judge:
+    """Learn from the runs that may inform a recommendation (`predict.evidence`)."""
+    cells = cells_of(runs)
+    scored = sum(int(np.isfinite(cell.reached).sum()) for cell in cells if cell.reached is not None)
+    return Judge(learn(runs), train_stack(cells, STACKED), scored)
+
+
+def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
+    """Order models for one target."""
+    if not entrants:
+        return Placed((), (), (), False)
+    scores = _table([_untrained(e) for e in entrants], RANKED)
+    ranks = (1 - rank_average(scores)) * len(entrants) + 1
+    cell = _cell("", tuple(e.digest for e in entrants), [e.scores for e in entrants], showers)
+    found = forecast(judge.stack, cell)
+    if np.isfinite(found.predicted).all():
+        order = np.lexsort([ranks, -found.order])
+        predictions = tuple(_prediction(found, i, judge.runs) for i in range(len(entrants)))
+        return Placed(_places(order), tuple(map(float, ranks)), predictions, True)
+    ln = _as_ranked([e.zero_shot for e in entrants], ranks)
+    pairs = list(zip(entrants, ln, strict=True))
+    offsets = [judge.learned.offset(e.family, e.digest, x) for e, x in pairs]
+    known = tuple(judge.learned.predict(e.family, e.digest, x) for e, x in pairs)
+    order = np.lexsort([ln, np.array(offsets)])
+    return Placed(_places(order), tuple(map(float, ranks)), known, False)
+
+
+def cells_of(runs: Sequence[Adaptation]) -> list[Cell]:
+    """Recorded runs whose parents' scores were recorded, as the stack is trained on them."""
+    groups: dict[tuple[str, int, str, int], dict[str, list[Adaptation]]] = {}
+    for run in runs:
+        if run.strategy != "scratch" and run.scores:
+            key = (run.target, run.pdg, run.target_digest, run.showers)
+            groups.setdefault(key, {}).setdefault(run.model, []).append(run)
+    found = []
+    for (target, pdg, _, showers), models in groups.items():
+        scores = [of_model[-1].scores for of_model in models.values()]
+        reached = [np.median([run.reached for run in of_model]) for of_model in models.values()]
+        name = f"{target} {pdg}"
+        found.append(_cell(name, tuple(models), scores, showers, np.array(reached, float)))
+    return found
+
+
+def _cell(
+    target: str,
+    models: tuple[str, ...],
+    scores: Sequence[dict[str, float]],
+    showers: int,
+    reached: Array | None = None,
+) -> Cell:
+    """How hard a target is, is told by the nearest zero-shot model and the number of showers."""
+    table = _table(scores, STACKED)
+    about = np.array([table[:, STACKED.index("w1_geomean")].max(), np.log(showers)])
+    return Cell(target, models, table, np.nan_to_num(about), reached)
+
+
+def _untrained(entrant: Entrant) -> dict[str, float]:
+    """What is ranked by. Further out than `_FAR` only the metric counts, behind all others:
+    what is that wrong, or does not fluctuate, is not put right by means and spreads.
+    """
+    if entrant.zero_shot <= _FAR:
+        return entrant.scores
+    return {name: -math.log(entrant.zero_shot) - 100.0 for name in RANKED}
+
+
+def _table(scores: Sequence[dict[str, float]], names: Sequence[str]) -> Array:
+    return np.array([[each.get(name, np.nan) for name in names] for each in scores], float)
+
+
+def _as_ranked(zero_shot: Sequence[float], ranks: Array) -> Array:
+    """ln zero-shot, dealt out again in the order of the ranks: the k-th best gets the k-th least.
+
+    So a better order than that of one distance keeps the scale that recorded runs are told in.
+    """
+    ln = np.log(np.maximum(zero_shot, 1e-4))
+    dealt = np.empty(len(ln))
+    dealt[np.lexsort([ln, ranks])] = np.sort(ln)
+    return dealt
+
+
+def _places(order: NDArray[np.intp]) -> tuple[int, ...]:
+    found = np.empty(len(order), int)
+    found[order] = np.arange(1, len(order) + 1)
+    return tuple(int(each) for each in found)
+
+
+def _prediction(found: Forecast, i: int, runs: int) -> Prediction:
+    return Prediction(float(found.predicted[i]), float(found.low[i]), float(found.high[i]), runs)
