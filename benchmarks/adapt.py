@@ -1,7 +1,8 @@
 """How much adapting gains over training from scratch, on full-simulation showers.
 
 Every target is adapted to from the parent that comes first by the zero-shot ranks of
-`catalog recommend`, among the sample models that have never seen that detector. Each run is
+`catalog recommend`, among the sample models that have never seen that detector and are of the
+family that adapts best (catalog/adapt/defaults.yaml). Each run is
 repeated on three draws (random orders of the file), and judged on showers that it has not seen.
 
 `w1_reduction_N` = 1 - adapted / scratch of the same family with the same showers, steps and rates;
@@ -34,7 +35,7 @@ from scipy.stats import rankdata
 import sample_models
 from catalog.adapt.adapt import adapt, unseen
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, compare
-from catalog.adapt.recipe import default_recipe, load_recipe, measured
+from catalog.adapt.recipe import best_family, default_recipe, load_recipe, measured
 from catalog.adapt.record import Finished, records
 from catalog.compat import MIN_SHOWERS, cannot_adapt
 from catalog.errors import UsageError
@@ -52,8 +53,24 @@ SEED = 0
 TARGETS = ("par04-siw-electron", "clic-siw-photon", "pbwo4-electron")
 SHOWERS = (100, 1000)
 DRAWS = 3
-TABLE = ("full", "l2sp", "lora", "bitfit", "heads", "top-2", "scratch")
-TABLE_SHOWERS = (30, 100, 300)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Recipes of one family against the number of showers; steps and rate None: as measured."""
+
+    recipes: tuple[str, ...]
+    showers: tuple[int, ...]
+    steps: int | None = None
+    rate: float | None = None
+
+
+# Of the parent of the first target, then of families that take a CPU longer.
+_OWN = Table(("full", "l2sp", "lora", "bitfit", "heads", "top-2", "scratch"), (30, 100, 300, 1000))
+TABLES = {
+    "flow-pbwo4": Table(("full", "lora", "scratch"), (30, 100, 300), 300, 2e-3),
+    "3dgan-ild-siw": Table(("full", "few-shot-gan", "scratch"), (100,), 20),
+}
 # (rate, steps) of scratch, tried at every n
 GRID = ((1e-3, 400), (4e-3, 150), (4e-3, 600), (1.6e-2, 200))
 _HERE = Path(sample_models.__file__).parent
@@ -97,17 +114,23 @@ def measure(quick: bool) -> dict[str, Any]:
     found["table"] = lines
     if not quick:
         found["recipes"] = recipes(parents[TARGETS[0]])
+        for parent, table in TABLES.items():
+            found["recipes"] += recipes(parent, table)
         keep(record for pair in pairs for record in done[pair]["evidence"])
     return found
 
 
 def first_ranked(target: str) -> str:
     """The sample model that the zero-shot ranks put first, of those that never saw `target`."""
-    showers = showers_of(target).part(0, 200)
+    showers, family = showers_of(target).part(0, 200), best_family(SHOWERS[0])
     reference, found = observe(showers).values, {}
     for folder in sorted(path.parent for path in _HERE.glob("versions/*/card.yaml")):
         pulled = published(folder.name)
-        if cannot_adapt(pulled.card, showers) or _saw(pulled, target):
+        if (
+            pulled.card.family != family
+            or cannot_adapt(pulled.card, showers)
+            or _saw(pulled, target)
+        ):
             continue
         found[folder.name] = zero_shot(pulled, showers, reference)
     ranks = rankdata(np.array(list(found.values())), axis=0).mean(1)
@@ -269,18 +292,21 @@ def reduction(lines: list[dict[str, Any]], rival: str) -> dict[str, float]:
     return {"median": round(statistics.median(values), 3), "worst": round(min(values), 3)}
 
 
-def recipes(parent: str) -> list[dict[str, Any]]:
-    """Every recipe against n on the first target, for as many steps as the default takes."""
+def recipes(parent: str, table: Table = _OWN) -> list[dict[str, Any]]:
+    """Every recipe against n on the first target, all for as many steps."""
     family = published(parent).card.family or ""
-    sizes = [n for n in TABLE_SHOWERS if n + 2 * MIN_SHOWERS <= len(showers_of(TARGETS[0]))]
-    names = [(name, n) for name in TABLE for n in sizes]
+    most = len(showers_of(TARGETS[0])) - 2 * MIN_SHOWERS
+    names = [(name, n) for name in table.recipes for n in table.showers if n <= most]
     jobs = {
         (name, n): [
-            Job(TARGETS[0], parent, n, draw, name, steps=default_recipe(family, n).steps)
+            Job(
+                TARGETS[0], parent, n, draw, name, table.rate,
+                table.steps or default_recipe(family, n).steps,
+            )
             for draw in range(DRAWS)
         ]
         for name, n in names
-    }
+    }  # fmt: skip
     done = carry_out(job for some in jobs.values() for job in some)
     return [
         {

@@ -155,6 +155,12 @@ def default_recipe(family: str, showers: int, scratch: bool = False) -> Recipe:
     return measured(load_recipe(best.recipe), family, showers)
 
 
+def best_family(showers: int) -> str:
+    """The family whose adapted models reached the lowest w1_geomean with about as many showers."""
+    adapted = [row for row in _all_measured() if row.recipe != "scratch"]
+    return min(adapted, key=lambda row: (_apart(row.showers, showers), row.w1)).family
+
+
 def measured(recipe: Recipe, family: str, showers: int) -> Recipe:
     """`recipe` with what it leaves out filled in from the run that measured it, if one did."""
     rows = [row for row in _measured(family) if row.recipe == recipe.name]
@@ -215,9 +221,12 @@ def _block(part: str) -> int:
 
 
 def _measured(family: str) -> list[_Measured]:
+    return [row for row in _all_measured() if row.family == family]
+
+
+def _all_measured() -> list[_Measured]:
     text = files("catalog.adapt").joinpath("defaults.yaml").read_text(encoding="utf-8")
-    rows = [_Measured.model_validate(row) for row in load_yaml(text)]
-    return [row for row in rows if row.family == family]
+    return [_Measured.model_validate(row) for row in load_yaml(text)]
 
 
 def _apart(a: int, b: int) -> float:

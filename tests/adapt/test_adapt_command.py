@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from catalog.adapt import finish
 from catalog.adapt.compare import AFTER, BEFORE
 from catalog.adapt.log import read_log
+from catalog.adapt.recipe import default_recipe
 from catalog.cli.app import build_app
 from catalog.errors import BadFile, CatalogError, UsageError
 from catalog.fingerprint import VECTOR_LENGTH
@@ -84,7 +85,8 @@ def test_an_adaptation_that_makes_it_worse_says_so_publishes_nothing_and_exits_1
     assert "made it worse: keep the parent" in done.stdout
     assert "catalog publish" not in done.stdout
     assert published(home) == 0
-    assert [record.recipe for record in read_log(home)] == ["full"]  # evidence all the same
+    (recorded,) = read_log(home)  # evidence all the same
+    assert recorded.recipe == default_recipe("cvae", recorded.showers).name
 
 
 def test_a_better_one_is_published_with_its_lineage(
@@ -142,7 +144,8 @@ def test_without_further_words_the_rival_from_scratch_is_trained_and_the_folder_
     done = run("adapt", PARENT, "--data", data, "--showers", "40", "--steps", "2")
     assert "FROM SCRATCH" in done.stdout
     assert [path.name for path in tmp_path.glob("vae-*")] == ["vae-par04-siw"]
-    assert [record.strategy for record in read_log(home)] == ["full", "scratch"]
+    chosen = default_recipe("cvae", 40).strategy
+    assert [record.strategy for record in read_log(home)] == [chosen, "scratch"]
 
 
 def test_records_of_before_recipes_are_still_read(home: Path) -> None:
