@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import weightedtau
 
 from catalog.adapt.log import Adaptation
 from catalog.scoring.predict import Learned, Prediction, learn
 from catalog.scoring.scores.arrays import Array
-from catalog.scoring.stack import Cell, Forecast, Stack, forecast, rank_average, train_stack
+from catalog.scoring.stack import (
+    COVERED,
+    FEWEST,
+    Cell,
+    Forecast,
+    Stack,
+    forecast,
+    rank_average,
+    train_stack,
+)
 
 # What is ranked by while nothing is trained. A wrong mean or spread costs nothing, because every
 # recipe sets these from the showers first: so the metric once they are right, and the fit.
 RANKED = ("aligned_w1_geomean", "fit")
 STACKED = (*RANKED, "w1_geomean", "frechet", "energy", "sliced_w1")
 _FAR = 3.0  # spreads
+_COMPARED = 3  # models of a target, to learn an order from
 
 
 @dataclass(frozen=True)
@@ -47,18 +58,58 @@ class Placed:
 
 @dataclass(frozen=True)
 class Judge:
-    """What was learnt from the log, once for all targets."""
+    """What was learnt from the log, once for all targets. `stack` is None where it is not used."""
 
     learned: Learned
-    stack: Stack
-    runs: int
+    stack: Stack | None = None
+    runs: int = 0
 
 
 def judge_of(runs: Sequence[Adaptation]) -> Judge:
-    """Learn from the runs that may inform a recommendation (`predict.evidence`)."""
-    cells = cells_of(runs)
-    scored = sum(int(np.isfinite(cell.reached).sum()) for cell in cells if cell.reached is not None)
-    return Judge(learn(runs), train_stack(cells, STACKED), scored)
+    """Learn from the runs that may inform a recommendation (`predict.evidence`).
+
+    From `stack.FEWEST` targets on, each is left out once: that measures the interval, and whether
+    the stack would have ordered the models of a target that it has not seen better.
+    """
+    learned, cells = learn(runs), cells_of(runs)
+    if len({cell.target for cell in cells}) < FEWEST:
+        return Judge(learned)
+    ours, stacked, off = [], [], []
+    for cell in cells:
+        rest = Judge(learn([run for run in runs if _name(run) != cell.target]))
+        other = train_stack([c for c in cells if c.target != cell.target], STACKED, intervals=False)
+        entrants = _entrants(cell, runs)
+        reached = np.log(np.asarray(cell.reached))
+        placed = place(rest, entrants, 1)
+        ours.append(_agreement(-np.array(placed.place), reached))
+        stacked.append(_agreement(forecast(other, cell).order, reached))
+        told = [p.predicted if p else np.nan for p in placed.predictions]
+        off += list(np.abs(np.log(told) - reached))
+    margin = float(np.quantile([each for each in off if np.isfinite(each)] or [np.nan], COVERED))
+    count = sum(len(cell.models) for cell in cells)
+    ahead = np.subtract(stacked, ours)  # by more than chance, or it is not worth its complexity
+    better = float(ahead.mean()) > float(ahead.std()) / math.sqrt(len(ahead))
+    return Judge(
+        replace(learned, margin=margin), train_stack(cells, STACKED) if better else None, count
+    )
+
+
+def _agreement(order: Array, ln_reached: Array) -> float:
+    """Weighted Kendall tau: what is best counts most."""
+    found = float(weightedtau(order, -ln_reached).statistic)
+    return found if math.isfinite(found) else 0.0
+
+
+def _entrants(cell: Cell, runs: Sequence[Adaptation]) -> list[Entrant]:
+    of = {run.model: run for run in runs if run.scores and _name(run) == cell.target}
+    return [
+        Entrant(model, of[model].family, of[model].zero_shot or 1.0, of[model].scores)
+        for model in cell.models
+    ]
+
+
+def _name(run: Adaptation) -> str:
+    return f"{run.target} {run.pdg}"
 
 
 def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
@@ -67,9 +118,9 @@ def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
         return Placed((), (), (), False)
     scores = _table([_untrained(e) for e in entrants], RANKED)
     ranks = (1 - rank_average(scores)) * len(entrants) + 1
-    cell = _cell("", tuple(e.digest for e in entrants), [e.scores for e in entrants], showers)
-    found = forecast(judge.stack, cell)
-    if np.isfinite(found.predicted).all():
+    if judge.stack:
+        cell = _cell("", tuple(e.digest for e in entrants), [e.scores for e in entrants], showers)
+        found = forecast(judge.stack, cell)
         order = np.lexsort([ranks, -found.order])
         predictions = tuple(_prediction(found, i, judge.runs) for i in range(len(entrants)))
         return Placed(_places(order), tuple(map(float, ranks)), predictions, True)
@@ -78,21 +129,27 @@ def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
     offsets = [judge.learned.offset(e.family, e.digest, x) for e, x in pairs]
     known = tuple(judge.learned.predict(e.family, e.digest, x) for e, x in pairs)
     order = np.lexsort([ln, np.array(offsets)])
-    return Placed(_places(order), tuple(map(float, ranks)), known, False)
+    calibrated = math.isfinite(judge.learned.margin)
+    return Placed(_places(order), tuple(map(float, ranks)), known, calibrated)
 
 
 def cells_of(runs: Sequence[Adaptation]) -> list[Cell]:
-    """Recorded runs whose parents' scores were recorded, as the stack is trained on them."""
+    """Recorded runs whose parents' scores were recorded, as the stack is trained on them.
+
+    Three models of a target at least: fewer are no order.
+    """
     groups: dict[tuple[str, int, str, int], dict[str, list[Adaptation]]] = {}
     for run in runs:
         if run.strategy != "scratch" and run.scores:
             key = (run.target, run.pdg, run.target_digest, run.showers)
             groups.setdefault(key, {}).setdefault(run.model, []).append(run)
     found = []
-    for (target, pdg, _, showers), models in groups.items():
+    for (*_, showers), models in groups.items():
+        if len(models) < _COMPARED:
+            continue
         scores = [of_model[-1].scores for of_model in models.values()]
         reached = [np.median([run.reached for run in of_model]) for of_model in models.values()]
-        name = f"{target} {pdg}"
+        name = _name(next(iter(models.values()))[-1])
         found.append(_cell(name, tuple(models), scores, showers, np.array(reached, float)))
     return found
 

@@ -24,7 +24,7 @@ _MIN_RUNS = 3  # fewer predict nothing
 _Z80 = 1.2816  # half width of an interval that holds 80 % of a normal distribution, in spreads
 _SLOPE = 0.3  # of ln reached by ln zero-shot, before any run
 # Spreads of ln reached: of the slope, between targets, families and parents, and of one run.
-_SPREAD = {"slope": 0.1, "target": 0.35, "family": 0.1, "parent": 0.05}
+_SPREAD = {"slope": 0.1, "target": 0.35, "family": 0.1, "parent": 0.08}
 _NOISE = 0.2
 
 
@@ -45,6 +45,8 @@ class Learned:
     effects : {(kind, name): effect on ln reached}; kind is "family" or "parent"
     columns, covariance : of the posterior, by the same keys; ("level", "") and ("slope", "") too
     floor : no prediction is below it: full simulation against full simulation
+    margin : half width of the interval of ln reached as measured on left-out targets, NaN if it was
+        not: then it is the model's own
     """
 
     level: float = np.nan
@@ -55,6 +57,7 @@ class Learned:
     effects: Mapping[tuple[str, str], float] = field(default_factory=dict)
     columns: Mapping[tuple[str, str], int] = field(default_factory=dict)
     covariance: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    margin: float = np.nan
 
     def offset(self, family: str | None, parent: str, ln_zero_shot: float) -> float:
         """ln reached of a model less that of the mean one: what models are ordered by."""
@@ -173,6 +176,6 @@ def _keys(family: str | None, parent: str) -> list[tuple[str, str]]:
 
 
 def _interval(middle: float, variance: float, learned: Learned) -> Prediction:
-    half = _Z80 * float(np.sqrt(variance))
+    half = learned.margin if np.isfinite(learned.margin) else _Z80 * float(np.sqrt(variance))
     ends = np.maximum(np.exp([middle, middle - half, middle + half]), learned.floor)
     return Prediction(float(ends[0]), float(ends[1]), float(ends[2]), learned.runs)
