@@ -12,9 +12,9 @@ With fewer than `FEWEST` targets there is nothing to train on: models are ordere
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -98,17 +98,20 @@ def train_stack(
     """
     for cell in cells:
         _check(cell, len(names))
-    stack = _fitted(cells, tuple(names), penalty)
+    told = [_Told(cell, z_scores(cell.scores), _labels(cell)) for cell in cells]
+    stack = _fitted(told, tuple(names), penalty)
     if stack.weights is None or not intervals:
         return stack
     off: tuple[list[float], list[float]] = ([], [])
     targets = dict.fromkeys(cell.target for cell in cells)
     for target in targets:
-        without = _fitted([c for c in cells if c.target != target], tuple(names), penalty)
-        unknown = replace(without, models=(), history=np.zeros((0, 0)))
-        for cell in (c for c in cells if c.target == target):
-            for learnt, missed in zip((without, unknown), off, strict=True):
-                error = np.abs(_ln_reached(learnt, cell) - np.log(np.asarray(cell.reached)))
+        without = _fitted([t for t in told if t.cell.target != target], tuple(names), penalty)
+        standing = _standing(without)
+        for cell, x, _ in (t for t in told if t.cell.target == target):
+            ln = np.log(np.asarray(cell.reached))
+            for known, missed in zip((standing, {}), off, strict=True):
+                past = _past(known, cell.models)
+                error = np.abs(_ln_reached(without, cell.about, x, past) - ln)
                 missed += list(error[np.isfinite(error)])
     margins = [_conformal(missed, len(targets)) for missed in off]
     return replace(stack, margin=margins[0], fresh_margin=margins[1])
@@ -119,11 +122,11 @@ def forecast(stack: Stack, cell: Cell) -> Forecast:
     nothing = np.full(len(cell.models), np.nan)
     if stack.weights is None:
         return Forecast(rank_average(cell.scores), nothing, nothing, nothing)
-    ln = _ln_reached(stack, cell)
-    known = np.isfinite(_past(stack, cell.models))
-    margin = np.where(known, stack.margin, stack.fresh_margin)
+    x, past = z_scores(cell.scores), _past(_standing(stack), cell.models)
+    ln = _ln_reached(stack, cell.about, x, past)
+    margin = np.where(np.isfinite(past), stack.margin, stack.fresh_margin)
     low, high = np.exp(ln - margin), np.exp(ln + margin)
-    return Forecast(_position(stack, cell), np.exp(ln), low, high)
+    return Forecast(_position(stack, x, past), np.exp(ln), low, high)
 
 
 def rank_average(scores: Array) -> Array:
@@ -164,96 +167,105 @@ def _check(cell: Cell, names: int) -> None:
         )
 
 
-def _fitted(cells: Sequence[Cell], names: tuple[str, ...], penalty: float) -> Stack:
+class _Told(NamedTuple):
+    """A cell with its z-scores (M, F) and labels (M,)."""
+
+    cell: Cell
+    x: Array
+    label: Array
+
+
+def _fitted(told: Sequence[_Told], names: tuple[str, ...], penalty: float) -> Stack:
     """Everything but the margins."""
-    models = tuple(dict.fromkeys(model for cell in cells for model in cell.models))
-    targets = tuple(dict.fromkeys(cell.target for cell in cells))
-    known = _history(cells, models, targets)
+    models = tuple(dict.fromkeys(model for t in told for model in t.cell.models))
+    targets = tuple(dict.fromkeys(t.cell.target for t in told))
+    known = _history(told, models, targets)
     nothing, wide = np.zeros(0), math.inf
     empty = Stack(names, None, nothing, models, known, nothing, 0.0, wide, wide)
     if len(targets) < FEWEST:
         return empty
-    rows, labels, weights = [], [], []
-    for cell in cells:
-        label = _labels(cell)
-        keep = np.isfinite(label)
-        past = _past(empty, cell.models, [targets.index(cell.target)])
-        rows.append(np.column_stack([z_scores(cell.scores), np.nan_to_num(past)])[keep])
-        labels.append(label[keep])
-        share = 1 / sum(other.target == cell.target for other in cells)
-        weights.append(np.full(int(keep.sum()), share))
-    x, y, weight = np.vstack(rows), np.concatenate(labels), np.concatenate(weights)
-    if not len(y):
+    # What was known of the models without the target that a row is about.
+    standing = [_standing(empty, [place]) for place in range(len(targets))]
+    pasts = [_past(standing[targets.index(t.cell.target)], t.cell.models) for t in told]
+    number = {target: sum(t.cell.target == target for t in told) for target in targets}
+    x = np.vstack(
+        [np.column_stack([t.x, np.nan_to_num(p)]) for t, p in zip(told, pasts, strict=True)]
+    )
+    y = np.concatenate([t.label for t in told])
+    weight = np.concatenate([np.full(len(t.label), 1 / number[t.cell.target]) for t in told])
+    keep = np.isfinite(y)
+    if not keep.any():
         return empty
+    x, y, weight = x[keep], y[keep], weight[keep]
     fresh = _ridge(x[:, :-1], y, weight, penalty)
     stack = replace(empty, weights=_ridge(x, y, weight, penalty), fresh=fresh)
-    level, slope = _scale(stack, cells, targets)
+    level, slope = _scale(stack, told, pasts)
     return replace(stack, level=level, slope=slope)
 
 
-def _scale(stack: Stack, cells: Sequence[Cell], targets: tuple[str, ...]) -> tuple[Array, float]:
+def _scale(stack: Stack, told: Sequence[_Told], pasts: Sequence[Array]) -> tuple[Array, float]:
     """Level and slope of ln reached: of a target, and of a model within it."""
-    about, level, moved, told = [], [], [], []
-    for cell in cells:
+    about, level, moved, off = [], [], [], []
+    for (cell, x, _), past in zip(told, pasts, strict=True):
         ln = np.log(np.asarray(cell.reached))
         keep = np.isfinite(ln)
         if not keep.any():
             continue
-        position = _position(stack, cell, [targets.index(cell.target)])[keep]
-        about.append(np.append(cell.about, 1.0))
+        position = _position(stack, x, past)[keep]
+        about.append(cell.about)
         level.append(ln[keep].mean())
         moved.append(position - position.mean())
-        told.append(ln[keep] - ln[keep].mean())
-    x = np.array(about)
-    centre, spread = x[:, :-1].mean(0), x[:, :-1].std(0)
+        off.append(ln[keep] - ln[keep].mean())
+    table = np.array(about)
+    centre, spread = table.mean(0), table.std(0)
     spread = np.where(spread > 1e-9, spread, 1.0)
-    x[:, :-1] = (x[:, :-1] - centre) / spread
     mean = float(np.mean(level))
-    found = _ridge(x[:, :-1], np.array(level) - mean, np.ones(len(x)), 3.0)
+    found = _ridge((table - centre) / spread, np.array(level) - mean, np.ones(len(table)), 3.0)
     offset = mean - float((found / spread) @ centre)
-    a, b = np.concatenate(moved), np.concatenate(told)
+    a, b = np.concatenate(moved), np.concatenate(off)
     slope = float(a @ b / max(float(a @ a), 1e-12))
     return np.append(found / spread, offset), min(slope, 0.0)
 
 
-def _ln_reached(stack: Stack, cell: Cell) -> Array:
+def _ln_reached(stack: Stack, about: Array, x: Array, past: Array) -> Array:
     if stack.weights is None:
-        return np.full(len(cell.models), np.nan)
-    position = _position(stack, cell)
-    level = float(np.append(cell.about, 1.0) @ stack.level)
-    found: Array = level + stack.slope * (position - position.mean())
+        return np.full(len(x), np.nan)
+    position = _position(stack, x, past)
+    found: Array = np.append(about, 1.0) @ stack.level + stack.slope * (position - position.mean())
     return found
 
 
-def _position(stack: Stack, cell: Cell, without: Sequence[int] = ()) -> Array:
-    """Where the stack sees each model within the cell, in z: (M,)."""
-    x, past = z_scores(cell.scores), _past(stack, cell.models, without)
+def _position(stack: Stack, x: Array, past: Array) -> Array:
+    """Where the stack sees each model within its target, in z: (M,)."""
     seen = np.column_stack([x, np.nan_to_num(past)]) @ np.asarray(stack.weights)
     return np.where(np.isfinite(past), seen, x @ stack.fresh)
 
 
-def _past(stack: Stack, models: tuple[str, ...], without: Sequence[int] = ()) -> Array:
-    """Shrunk mean standing on targets but `without`; NaN of a model that nobody has adapted."""
-    if stack.history.size == 0 or stack.history.shape[1] <= len(without):
-        return np.full(len(models), np.nan)
-    kept = np.delete(stack.history, list(without), axis=1)
+def _standing(stack: Stack, without: Sequence[int] = ()) -> dict[str, float]:
+    """Shrunk mean standing on targets but `without` of every model that was adapted to others."""
+    if stack.history.shape[1] <= len(without):
+        return {}
+    known = np.isfinite(np.delete(stack.history, list(without), axis=1))
     shrunk = popularity(stack.history, without)
-    told = np.where(np.isfinite(kept).any(1), shrunk, np.nan)
-    standing = dict(zip(stack.models, told, strict=True))
+    rows = zip(stack.models, shrunk, known, strict=True)
+    return {model: float(value) for model, value, on in rows if on.any()}
+
+
+def _past(standing: Mapping[str, float], models: tuple[str, ...]) -> Array:
+    """One value per model, NaN of one without a history: (M,)."""
     return np.array([standing.get(model, np.nan) for model in models])
 
 
-def _history(cells: Sequence[Cell], models: tuple[str, ...], targets: tuple[str, ...]) -> Array:
+def _history(told: Sequence[_Told], models: tuple[str, ...], targets: tuple[str, ...]) -> Array:
     """Mean z-score of every model on every target: (models, targets), NaN where never adapted."""
     total = np.zeros((len(models), len(targets)))
     count = np.zeros_like(total)
     place = {model: i for i, model in enumerate(models)}
-    for cell in cells:
-        label = _labels(cell)
-        keep = np.isfinite(label)
+    for cell, _, label in told:
+        keep, column = np.isfinite(label), targets.index(cell.target)
         rows = np.array([place[model] for model in cell.models])[keep]
-        total[rows, targets.index(cell.target)] += label[keep]
-        count[rows, targets.index(cell.target)] += 1
+        total[rows, column] += label[keep]
+        count[rows, column] += 1
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
