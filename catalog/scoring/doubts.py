@@ -46,7 +46,7 @@ def _units(target: ShowerSet) -> str | None:
     reason = f"the showers hold {value:.3g} times {what}: no calorimeter does, no model is scaled"
     off = max(value, 1 / max(value, 1e-30)) / _UNIT
     if stated is None or 1 / _NEAR_UNIT < off < _NEAR_UNIT:
-        return f"{reason}. Are the units right? Showers and incident energies must both be in MeV "
+        return f"{reason}. Are the units right? Showers and incident energies must share one"
     return f"{reason}; check units and sampling fraction"
 
 

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.adapt.log import Adaptation
 from catalog.compat import check_target
 from catalog.errors import NothingFits
 from catalog.index import Index, Query
-from catalog.physics.distances import w1_geomean
+from catalog.physics.distances import Array, w1_geomean
 from catalog.physics.observables import observe
 from catalog.scoring.candidates import Candidate, Say, rank_all, run_all, try_all
 from catalog.scoring.decide import Best, Verdict, decide, nothing_possible
@@ -79,7 +79,6 @@ def recommend(
     Raises
     ------
     UsageError, MissingExtra
-        Too few showers to compare with; no torch where gradients are asked for.
     """
     if why := _unfit(target):
         return Recommendation(target, "nothing-fits", why)
@@ -90,18 +89,22 @@ def recommend(
     excluded = (*listed.excluded, *refused)
     if not found:
         why = nothing_possible(target, rows, excluded)
-        return Recommendation(target, "nothing-fits", why, excluded=excluded, others=listed.others)
+        return replace(Recommendation(target, "nothing-fits", why), excluded=excluded)
     runs = evidence(log, target.digest, target.pdg, len(target))
     ranking, calibrated = rank_all(found, judge_of(runs), log, target)
     tried, scratch = None, predict_scratch(runs)
     if gradients:
         ranking, tried = try_all(ranking, target, seed, say)
     verdict, reason = decide(_best(ranking, tried), scratch, runs)
-    half = len(target) // 2
-    floor = w1_geomean(seen.values[:half], seen.values[half:])
     return Recommendation(
-        target, verdict, reason, ranking, scratch, floor, excluded, listed.others, tried, calibrated
-    )
+        target, verdict, reason, ranking, scratch, _floor(seen.values), excluded, listed.others,
+        tried, calibrated,
+    )  # fmt: skip
+
+
+def _floor(values: Array) -> float:
+    half = len(values) // 2
+    return w1_geomean(values[:half], values[half:])
 
 
 def _unfit(target: ShowerSet) -> str | None:
