@@ -15,8 +15,8 @@ from catalog.adapt.log import Adaptation
 from catalog.compat import check_target
 from catalog.errors import NothingFits
 from catalog.index import Index, Query
-from catalog.physics.distances import Array, w1_geomean
-from catalog.physics.observables import observe
+from catalog.physics.distances import w1_geomean
+from catalog.physics.observables import Observables, observe
 from catalog.scoring.candidates import Candidate, Say, rank_all, run_all, try_all
 from catalog.scoring.decide import Best, Verdict, decide, nothing_possible
 from catalog.scoring.doubts import doubt
@@ -73,8 +73,7 @@ def recommend(
     Parameters
     ----------
     target : the showers that would be adapted on; their number is the n of the prediction
-    models : how many are run
-    gradients : also train the best three, and scratch, for a few steps; needs torch
+    models, gradients : how many are run; whether the best three, and scratch, train a few steps
 
     Raises
     ------
@@ -95,16 +94,15 @@ def recommend(
     tried, scratch = None, predict_scratch(runs)
     if gradients:
         ranking, tried = try_all(ranking, target, seed, say)
-    verdict, reason = decide(_best(ranking, tried), scratch, runs)
+    answer = decide(_best(ranking, tried), scratch, runs)
     return Recommendation(
-        target, verdict, reason, ranking, scratch, _floor(seen.values), excluded, listed.others,
-        tried, calibrated,
-    )  # fmt: skip
+        target, *answer, ranking, scratch, _floor(seen), excluded, listed.others, tried, calibrated
+    )
 
 
-def _floor(values: Array) -> float:
-    half = len(values) // 2
-    return w1_geomean(values[:half], values[half:])
+def _floor(seen: Observables) -> float:
+    half = len(seen) // 2
+    return w1_geomean(seen.values[:half], seen.values[half:])
 
 
 def _unfit(target: ShowerSet) -> str | None:
