@@ -24,7 +24,7 @@ from benchmarks.transfer.scratch import scratch_figures
 from benchmarks.transfer.stored import SIZES, Truth
 from benchmarks.transfer.ways import BASELINES, Way, fit, table, ways
 from catalog.scoring.scores.arrays import Array
-from catalog.scoring.stack import FEWEST, Cell, forecast
+from catalog.scoring.stack import Cell, forecast
 
 OURS = "stack"
 MAIN_SIZE = 100
@@ -45,6 +45,10 @@ def figures(truth: Truth, quick: bool = False) -> dict[str, Any]:
         "showers": MAIN_SIZE,
         "cells": cells(truth),
         "main_effect": _short(main_effect(truth, MAIN_SIZE)),
+        "cpu_s": {
+            "fine_tune": _short(np.nanmedian(truth.run_s)),
+            **dict(zip(map(str, truth.names), map(_short, truth.seconds_of), strict=True)),
+        },
     }
     repeats = 2 if quick else 10
     for split in SPLITS:
@@ -79,14 +83,15 @@ def of_split(truth: Truth, n: int, split: str, repeats: int) -> dict[str, Any]:
         return {"targets": 0, "tau_w": None}
     ours = lines[OURS]
     covered, width = coverage(truth, n, split, repeats)
-    top = ceiling(truth, n)
+    top, judged_twice = ceiling(truth, n)
     return {
         **_numbers(ours),
         "targets": len(ours.targets),
-        "trained": len(ours.targets) > FEWEST,
+        "trained": covered is not None,
         "coverage80": covered,
         "interval_factor": width,
         "ceiling": _short(top),
+        "ceiling_targets": judged_twice,
         "share_of_ceiling": _short(ours.values[:, 0].mean() / top) if top else None,
         "p_worst_baseline": max(
             _p(ours, lines[name]) for name in BASELINES if name in lines and name != OURS

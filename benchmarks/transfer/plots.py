@@ -10,7 +10,14 @@ import numpy as np
 from benchmarks.transfer.protocol import Places, trials
 from benchmarks.transfer.stored import Truth
 from benchmarks.transfer.ways import fit
-from catalog.report.canvas import drawing, head, legend, look, render
+from catalog.report.canvas import (
+    drawing,
+    head,
+    label_few_decades,
+    legend,
+    look,
+    render,
+)
 from catalog.scoring.stack import forecast
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "plots"
@@ -41,6 +48,7 @@ def draw_forecasts(truth: Truth, known: Places, n: int) -> str:
                     color=look(index).colour, elinewidth=0.5, alpha=0.7, label=label,
                 )  # fmt: skip
         axes.set(xscale="log", yscale="log")
+        label_few_decades(axes)
         axes.set_xlabel("reached w1_geomean [spreads of the target]")
         axes.set_ylabel("forecast w1_geomean, 80 % interval")
         head(axes, f"{n} showers", "each target left out")

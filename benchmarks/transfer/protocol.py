@@ -168,8 +168,11 @@ def p_better(ours: Array, theirs: Array) -> float:
     return float((np.sum(means <= 0) + 1) / (RESAMPLES + 1))
 
 
-def ceiling(truth: Truth, n: int) -> float | None:
-    """tau_w that the truth of one draw has with that of the others; None with one draw only."""
+def ceiling(truth: Truth, n: int) -> tuple[float | None, int]:
+    """tau_w of the truth of one draw with that of the others, and over how many targets.
+
+    None with one draw only.
+    """
     size, found = SIZES.index(n), []
     for t in range(len(truth.targets)):
         for d in range(DRAWS):
@@ -177,7 +180,8 @@ def ceiling(truth: Truth, n: int) -> float | None:
             both = np.isfinite(one) & np.isfinite(rest)
             if both.sum() >= _FEWEST_MODELS:
                 found.append((t, np.array([tau_w(-np.log(one[both]), rest[both])])))
-    return float(over_targets(found)[1].mean()) if found else None
+    targets = len({t for t, _ in found})
+    return (float(over_targets(found)[1].mean()) if found else None), targets
 
 
 def main_effect(truth: Truth, n: int) -> float | None:

@@ -28,8 +28,8 @@ BY_FINGERPRINT = ("fp_samples_w1", "fp_samples_frechet", "fp_data_w1", "fp_data_
 ALIGNED = ("aligned_w1_geomean", "aligned_frechet", "aligned_energy", "aligned_sliced_w1")
 CALIBRATED = tuple(name.replace("aligned", "calibrated") for name in ALIGNED)
 ABOUT = ("self_quality", "n_train", "parameters", "metadata", "flow")
-# One fit, one distance as it is and one of what training has to repair, and the card.
-FEW = ("median_fit", "w1_geomean", "aligned_w1_geomean", *ABOUT)
+# One fit, one distance of what training has to repair, and what the card tells.
+FEW = ("median_fit", "aligned_w1_geomean", "metadata", "self_quality", "n_train")
 PLAIN = tuple(SCORES["showers"])
 MAIN = (*PLAIN, "likelihood_fit", *FIT, *ALIGNED, *BY_FINGERPRINT, *ABOUT)
 BASELINES = ("random", "popularity", "self_quality", "parameters", "n_train", "metadata", "flow")
@@ -81,7 +81,8 @@ def ways(truth: Truth) -> dict[str, Way]:
     found["random"] = Way(("w1_geomean",), _random)
     found["popularity"] = Way(("w1_geomean",), _popular)
     found["rank_average"] = Way(("w1_geomean", "median_fit"), _ranks)
-    found["rank_average_aligned"] = Way(("aligned_w1_geomean", "w1_geomean"), _ranks)
+    found["rank_average_few"] = Way(FEW, _ranks)
+    found["rank_average_calibrated"] = Way((*FEW, "calibrated_w1_geomean"), _ranks, "calibrated")
     return {**found, **stacks()}
 
 
@@ -92,7 +93,7 @@ def stacks() -> dict[str, Way]:
         "stack_all_scores": Way(MAIN, stacked()),
         "stack_published_scores": Way((*PLAIN, "likelihood_fit"), stacked()),
         "stack_no_history": Way(FEW, stacked(history=False)),
-        "stack_stiff": Way(FEW, stacked(penalty=50.0)),
+        "stack_loose": Way(FEW, stacked(penalty=5.0)),
         "stack_cards_only": Way(ABOUT, stacked()),
         "stack_fingerprints": Way((*BY_FINGERPRINT, "fp_vector", *ABOUT), stacked()),
         "stack_with_ranks": Way(FEW, _with_ranks),
@@ -120,7 +121,7 @@ def _with_ranks(cells: Sequence[Cell]) -> Callable[[Cell], Array]:
     learnt = stacked()(cells)
 
     def order(cell: Cell) -> Array:
-        both = np.column_stack([learnt(cell), rank_average(cell.scores[:, :3])])
+        both = np.column_stack([learnt(cell), rank_average(cell.scores)])
         found: Array = z_scores(both).sum(1)
         return found
 

@@ -1,8 +1,9 @@
 """The stack: many scores made one forecast, trained on recorded adaptations only.
 
 Within a target, scores and outcomes are z-scored over models and a ridge regression goes from one
-to the other (a score tells which model, never how hard a target is). A model's history on *other*
-targets, shrunk by how short it is, is one more score. How hard the target is comes from a second
+to the other (a score tells which model, never how hard a target is), shrunk towards equal weights:
+the fewer the outcomes, the nearer to the mean of all scores. A model's history on *other* targets,
+shrunk by how short it is, is one more score. How hard the target is comes from a second
 regression, on a few numbers of the target itself; its interval is split-conformal over targets
 (arXiv 1905.02928): residuals of every target when everything was trained without it.
 
@@ -25,7 +26,7 @@ from catalog.scoring.scores.baselines import popularity
 
 FEWEST = 8  # targets from which on the stack is trained
 COVERED = 0.8  # share of outcomes that an interval holds
-PENALTY = 10.0  # of the ridge, in outcomes
+PENALTY = 50.0  # of the ridge, in outcomes
 _COMPARED = 3  # outcomes that a target needs, to be ordered at all
 
 
@@ -113,7 +114,7 @@ def train_stack(
                 past = _past(known, cell.models)
                 error = np.abs(_ln_reached(without, cell.about, x, past) - ln)
                 missed += list(error[np.isfinite(error)])
-    margins = [_conformal(missed, len(targets)) for missed in off]
+    margins = [_conformal(missed) for missed in off]
     return replace(stack, margin=margins[0], fresh_margin=margins[1])
 
 
@@ -197,8 +198,8 @@ def _fitted(told: Sequence[_Told], names: tuple[str, ...], penalty: float) -> St
     if not keep.any():
         return empty
     x, y, weight = x[keep], y[keep], weight[keep]
-    fresh = _ridge(x[:, :-1], y, weight, penalty)
-    stack = replace(empty, weights=_ridge(x, y, weight, penalty), fresh=fresh)
+    fresh = _near_equal(x[:, :-1], y, weight, penalty)
+    stack = replace(empty, weights=_near_equal(x, y, weight, penalty), fresh=fresh)
     level, slope = _scale(stack, told, pasts)
     return replace(stack, level=level, slope=slope)
 
@@ -280,6 +281,14 @@ def _labels(cell: Cell) -> Array:
     return found
 
 
+def _near_equal(x: Array, y: Array, weights: Array, penalty: float) -> Array:
+    """Ridge regression whose penalty is on the distance from equal weights, as large as fit y."""
+    total = x.sum(1)
+    equal = max(float((weights * total) @ y / max(float((weights * total) @ total), 1e-12)), 0.0)
+    found: Array = equal + _ridge(x, y - equal * total, weights, penalty)
+    return found
+
+
 def _ridge(x: Array, y: Array, weights: Array, penalty: float) -> Array:
     """Ridge regression without intercept: all columns are centred already."""
     heavy = x * weights[:, None]
@@ -288,7 +297,10 @@ def _ridge(x: Array, y: Array, weights: Array, penalty: float) -> Array:
     return found
 
 
-def _conformal(off: Sequence[float], targets: int) -> float:
-    """The quantile of absolute residuals that covers `COVERED` of a further target's."""
-    level = COVERED * (1 + 1 / targets)
-    return float(np.quantile(off, min(level, 1.0), method="higher")) if off else math.inf
+def _conformal(off: Sequence[float]) -> float:
+    """The absolute residual below which `COVERED` of them lie.
+
+    No (T + 1) / T for the finite number of targets: each was left out by a stack of T - 1 targets,
+    whose residuals are larger than those of the stack of all, and both together cover too much.
+    """
+    return float(np.quantile(off, COVERED, method="higher")) if off else math.inf

@@ -106,7 +106,7 @@ def test_the_stack_beats_every_baseline_where_it_can() -> None:
 
 def test_noise_of_a_draw_lowers_the_ceiling_and_the_source_its_own_share() -> None:
     quiet, noisy = made_truth(6, noise=0.01), made_truth(6, noise=1.0)
-    assert protocol.ceiling(quiet, 100) > 0.95 > 0.8 > protocol.ceiling(noisy, 100)
+    assert protocol.ceiling(quiet, 100)[0] > 0.95 > 0.8 > protocol.ceiling(noisy, 100)[0]
     shares = [protocol.main_effect(made_truth(6, effect=e), 100) for e in (0.0, 0.5, 3.0)]
     assert abs(shares[0]) < 0.1 < 0.35 < shares[1] < 0.75 < 0.9 < shares[2]
 
@@ -121,7 +121,7 @@ def test_what_is_missing_is_left_out_and_counted() -> None:
         "runs": 144, "scored": 576, "of": 576, "targets": 9, "sources": 16, "draws": 1,
         "scratch": 72,
     }  # fmt: skip
-    assert protocol.ceiling(part, 100) is None
+    assert protocol.ceiling(part, 100) == (None, 0)
     # The one draw with outcomes is scored by none of the two others' showers alone.
     assert {d for _, d in evaluate.known_to("stack", part, 100)} == {1, 2}
     assert len(tau(part, "energy").targets) == 9
