@@ -68,7 +68,7 @@ class Table:
 # Of the parent of the first target, then of families that take a CPU longer.
 _OWN = Table(("full", "l2sp", "lora", "bitfit", "heads", "top-2", "scratch"), (30, 100, 300, 1000))
 TABLES = {
-    "flow-pbwo4": Table(("full", "lora", "scratch"), (30, 100, 300), 300, 2e-3),
+    "flow-pbwo4": Table(("full", "scratch"), (30, 100, 300), 300, 2e-3),
     "3dgan-ild-siw": Table(("full", "few-shot-gan", "scratch"), (100,), 20),
 }
 # (rate, steps) of scratch, tried at every n
