@@ -17,6 +17,8 @@ MIN_LAYERS = 8  # fewer readout layers do not resolve a shower's depth
 ANGLE = 0.05  # rad; closer than this is the same angle
 _ELECTROMAGNETIC = {11, -11, 22}
 _MUONS = {13, -13}
+_INSIDE = 1 / 3  # share of the energies that a model must cover
+_ROUNDED = 1e-3  # relative; energies on the edge are inside
 _SAME = 0.02  # relative; two descriptions of one calorimeter agree to this in X0 and R_M
 
 
@@ -97,6 +99,15 @@ def refuse_copies(showers: Showers) -> None:
         )
 
 
+def outside(covered: tuple[float, float], gev: NDArray[np.float64]) -> str | None:
+    """Why energies are not those of a model; None if enough of them are."""
+    low, high = covered[0] * (1 - _ROUNDED), covered[1] * (1 + _ROUNDED)
+    share = float(np.mean((gev >= low) & (gev <= high)))
+    if share >= _INSIDE:
+        return None
+    return f"covers {covered[0]:g}..{covered[1]:g} GeV only, {share:.0%} of these showers"
+
+
 def cannot_generate(card: Card, target: Showers) -> str | None:
     """Why a model's showers cannot stand beside a target's; None if they can."""
     domain = card.domain
@@ -106,9 +117,8 @@ def cannot_generate(card: Card, target: Showers) -> str | None:
         return "its card gives no mesh in X0 and R_M"
     if not {particle_class(pdg) for pdg in domain.particles} & {particle_class(target.pdg)}:
         return f"made for other particles than PDG {target.pdg}"
-    low, high = float(target.incident_gev.min()), float(target.incident_gev.max())
-    if domain.energy_gev and (high < domain.energy_gev[0] or low > domain.energy_gev[1]):
-        return f"covers {domain.energy_gev[0]:g}..{domain.energy_gev[1]:g} GeV only"
+    if domain.energy_gev and (why := outside(domain.energy_gev, target.incident_gev)):
+        return why
     covered = domain.theta_rad or (0.0, 0.0)
     theta = (float(target.theta_rad.min()), float(target.theta_rad.max()))
     if theta[0] < covered[0] - ANGLE or theta[1] > covered[1] + ANGLE:

@@ -59,8 +59,11 @@ class Kept:
 
     @property
     def best(self) -> Fingerprint:
-        """What models are ranked by: the training showers', else that of its own."""
-        found = self.data or self.samples
+        """What models are ranked by: what they generate, else what trained them.
+
+        A bad generator of good showers must not rank as they would.
+        """
+        found = self.samples or self.data
         if found is None:
             raise BadFile("a fingerprint file with nothing in it", _HINT)
         return found

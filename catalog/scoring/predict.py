@@ -17,8 +17,9 @@ from catalog.adapt.log import Adaptation
 from catalog.compat import particle_class
 from catalog.scoring.saving import Saving, saved_showers
 from catalog.scoring.scores.arrays import Array
+from catalog.scoring.sizes import at_showers
 
-_SIMILAR = 3.0  # runs within this factor in showers are evidence
+_SIMILAR = 15.0  # runs within this factor in showers are evidence
 _LEAST_STEPS = 50  # fewer are a trial, no adaptation
 _MIN_RUNS = 3  # fewer predict nothing
 _Z80 = 1.2816  # half width of an interval that holds 80 % of a normal distribution, in spreads
@@ -84,11 +85,11 @@ class Learned:
 def evidence(
     log: Iterable[Adaptation], target_digest: str, pdg: int, showers: int
 ) -> list[Adaptation]:
-    """Runs that may inform a prediction.
+    """Runs that may inform a prediction, moved to its number of showers.
 
-    With the same class of particles and a similar number of showers; never on the target's own.
+    With the same class of particles; never on the target's own showers.
     """
-    return [
+    used = [
         run
         for run in log
         if run.target_digest != target_digest
@@ -96,6 +97,7 @@ def evidence(
         and 1 / _SIMILAR <= run.showers / showers <= _SIMILAR
         and run.steps >= _LEAST_STEPS
     ]
+    return at_showers(used, showers)
 
 
 def learn(runs: Iterable[Adaptation]) -> Learned:

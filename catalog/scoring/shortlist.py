@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from catalog.card import Card
-from catalog.compat import cannot_adapt, particle_class
+from catalog.compat import cannot_adapt, outside, particle_class
 from catalog.domain.geometry import GEOMETRY
 from catalog.errors import CatalogError
 from catalog.fingerprint import Fingerprint, fingerprint, rank, stack
@@ -117,9 +117,9 @@ def _row_cannot(row: Row, target: ShowerSet) -> str | None:
     """What the index alone tells; the words are those of `catalog.compat`."""
     if row.particles and particle_class(target.pdg) not in {*map(particle_class, row.particles)}:
         return f"made for other particles than PDG {target.pdg}"
-    low, high = float(target.incident_gev.min()), float(target.incident_gev.max())
-    if row.e_low is not None and row.e_high is not None and (high < row.e_low or low > row.e_high):
-        return f"covers {row.e_low:g}..{row.e_high:g} GeV only"
+    covered = (row.e_low, row.e_high) if row.e_low and row.e_high else None
+    if covered and (why := outside(covered, target.incident_gev)):
+        return why
     return None if row.card else "undocumented: it has no card"
 
 

@@ -164,9 +164,9 @@ def test_runs_on_the_targets_own_showers_are_no_evidence() -> None:
 
 
 def test_runs_with_other_showers_particles_or_hardly_a_step_are_no_evidence() -> None:
-    assert evidence([RUN], "x", 22, 500) == []
-    assert evidence([RUN], "x", 22, 40) == []
-    assert evidence([RUN], "x", -11, 60) == [RUN]
+    assert evidence([RUN], "x", 22, 20 * RUN.showers) == []
+    assert evidence([RUN], "x", 22, RUN.showers // 20) == []
+    assert evidence([RUN], "x", -11, RUN.showers) == [RUN]
     assert evidence([RUN], "x", -211, 60) == []
     assert evidence([replace(RUN, steps=20)], "x", 22, 150) == []
 

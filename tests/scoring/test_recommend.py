@@ -56,7 +56,7 @@ def test_a_recommendation_is_repeatable(place: Place, tmp_path: Path) -> None:
 def test_recorded_runs_turn_into_predictions_and_decide(place: Place, tmp_path: Path) -> None:
     target = shower_set(tmp_path / "f.h5", n=100)
     place.add("one")
-    adapted = [replace(RUN, seed=seed) for seed in range(3)]
+    adapted = [replace(RUN, showers=100, seed=seed) for seed in range(3)]
 
     def scratch(reached: float) -> list[Adaptation]:
         fields = {"strategy": "scratch", "model": "", "zero_shot": None, "reached": reached}
