@@ -43,7 +43,7 @@ from catalog.physics.distances import w1_geomean
 from catalog.physics.observables import observe
 from catalog.physics.validate import sample_model
 from catalog.pull import Pulled, read_folder
-from catalog.scoring.recommend import zero_shot
+from catalog.scoring.probe import zero_shot
 from catalog.seen import refuse_seen
 from catalog.settings import load_settings
 from catalog.showers import ShowerSet

@@ -45,7 +45,7 @@ def decide(
     if known and math.log(best.nearest) > rule.furthest:
         return "nothing-fits", (
             f"even the nearest model starts {best.nearest:.2g} spreads away, further than "
-            f"{math.exp(rule.furthest):.2g}: no recorded adaptation began so far out"
+            f"{math.exp(rule.furthest):.2g}: far beyond where recorded adaptations began"
         )
     if best.prediction is None or scratch is None:
         return _untold(best)

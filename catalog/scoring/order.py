@@ -47,7 +47,7 @@ class Placed:
     """Of every entrant, in the order given: `place` (1 is best) and what it would reach.
 
     rank : mean rank over the scores, before anything recorded counts
-    calibrated : whether the interval is conformal, over enough recorded targets
+    calibrated : whether the interval was measured on left-out targets, enough of them
     """
 
     place: tuple[int, ...]

@@ -22,7 +22,6 @@ from catalog.scoring.decide import Best, Verdict, decide, nothing_possible
 from catalog.scoring.doubts import doubt
 from catalog.scoring.order import judge_of
 from catalog.scoring.predict import Prediction, evidence, predict_scratch
-from catalog.scoring.probe import zero_shot as zero_shot
 from catalog.scoring.shortlist import PROBED, Listed, newest, shortlist
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
@@ -38,7 +37,7 @@ class Recommendation:
     excluded : (ref, why) of models that cannot be adapted to the target
     others : could be adapted too, and were not run
     tried : what scratch reached, where a few steps of training were asked for
-    calibrated : whether the intervals are conformal
+    calibrated : whether the intervals of models were measured on left-out targets
     """
 
     target: ShowerSet

@@ -14,9 +14,10 @@ _BELIEF = 5.0  # how much variation of ln n that belief is worth
 
 
 def at_showers(runs: Iterable[Adaptation], showers: int) -> list[Adaptation]:
-    """The runs as if each had been given `showers`: what they reached follows a power of n.
+    """The runs, with `reached` as if each had been given `showers`: it follows a power of n.
 
-    The power is fitted inside targets and families, for adapting and for scratch apart, and is held
+    Each keeps its own number: runs of two sizes are two experiments, not two tries at one. The
+    power is fitted inside targets and families, for adapting and for scratch apart, and is held
     back towards `_SLOPE` while runs of several sizes are few.
     """
     given = list(runs)
@@ -25,8 +26,7 @@ def at_showers(runs: Iterable[Adaptation], showers: int) -> list[Adaptation]:
         alike = [run for run in given if (run.strategy == "scratch") == scratch]
         power = _power(alike)
         moved += [
-            replace(run, showers=showers, reached=run.reached * (showers / run.showers) ** power)
-            for run in alike
+            replace(run, reached=run.reached * (showers / run.showers) ** power) for run in alike
         ]
     return moved
 
