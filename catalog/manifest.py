@@ -47,7 +47,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """The identity of the version: `sha256:<hex>` of the canonical bytes."""
-        return f"sha256:{hashlib.sha256(self.to_bytes()).hexdigest()}"
+        return hash_bytes(self.to_bytes())
 
     @property
     def size(self) -> int:
@@ -130,6 +130,11 @@ def hash_stream(file: BinaryIO) -> tuple[str, int]:
         sha.update(chunk)
         size += len(chunk)
     return f"sha256:{sha.hexdigest()}", size
+
+
+def hash_bytes(data: bytes) -> str:
+    """The digest of some bytes: `sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def copy_verified(source: BinaryIO, target: BinaryIO, entry: Entry) -> None:

@@ -9,7 +9,11 @@ import pytest
 
 from catalog.stores import Store
 
-pytest.register_assert_rewrite("tests.conformance.store_suite")
+pytest.register_assert_rewrite(
+    "tests.conformance.store_suite",
+    "tests.conformance.foreign_suite",
+    "tests.conformance.store_tools",
+)
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,18 @@ _PAGE = 100
 
 def list_aliases(client: Any, edge: Edge, name: str | None = None) -> list[Alias]:
     """Every alias, by model and alias. What is no version number is left out: it leads nowhere."""
-    found = []
-    for model in _models(client, edge, name):
-        for alias, version in dict(model.aliases or {}).items():
-            number = str(version)
-            if number.isascii() and number.isdigit() and len(number) < 10:
-                found.append(Alias(str(model.name), str(alias), int(number)))
+    found = [alias for model in _models(client, edge, name) for alias in aliases_of(model)]
     return sorted(found, key=lambda it: (it.name, it.alias))
+
+
+def aliases_of(model: Any) -> list[Alias]:
+    """The aliases of a registered model as MLflow gave it; none of None."""
+    found = []
+    for alias, version in dict(model.aliases or {}).items() if model else ():
+        number = str(version)
+        if number.isascii() and number.isdigit() and len(number) < 10:
+            found.append(Alias(str(model.name), str(alias), int(number)))
+    return found
 
 
 def set_alias(client: Any, edge: Edge, name: str, alias: str, version: int) -> None:

@@ -7,12 +7,12 @@ import posixpath
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from catalog.errors import NotFound, StoreError
+from catalog.errors import BadFile, NotFound, StoreError
 from catalog.manifest import Entry, copy_verified, hash_stream
 from catalog_mlflow._edge import Edge, folder_error
 
@@ -34,6 +34,16 @@ class Folder(Protocol):
 
     def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
         """Those of the right size and wrong bytes, where looking costs no download."""
+        ...
+
+    def files(self) -> list[tuple[str, int]]:
+        """(path, size) of every file, by path.
+
+        Raises
+        ------
+        BadFile
+            There are more than a version can have.
+        """
         ...
 
 
@@ -98,6 +108,17 @@ class LocalFolder:
                 found.append(entry)
         return found
 
+    def files(self) -> list[tuple[str, int]]:
+        """Plain files only; links are neither followed nor listed."""
+        found = []
+        for parent, _, names in os.walk(self._root):
+            for name in names:
+                path = Path(parent) / name
+                if path.is_file() and not path.is_symlink():
+                    found.append((path.relative_to(self._root).as_posix(), path.stat().st_size))
+            check_count(len(found))
+        return sorted(found)
+
 
 class BucketFolder:
     """A folder in object storage that the server names, reached with the user's own keys.
@@ -140,12 +161,55 @@ class BucketFolder:
         """Unknown: it would have to fetch them."""
         return []
 
+    def files(self) -> list[tuple[str, int]]:
+        """List every sub-folder."""
+        return walk(self._list)
+
+    def _list(self, parent: str) -> list[tuple[str, int | None]]:
+        infos = self._edge.call(self._repository().list_artifacts, parent or None)
+        return [(str(i.path), None if i.is_dir else int(i.file_size or 0)) for i in infos]
+
     def _repository(self) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         return self._edge.once(get_artifact_repository, self._uri)
 
 
+def walk(listing: Callable[[str], list[tuple[str, int | None]]]) -> list[tuple[str, int]]:
+    """Every file below a folder, from one that lists a sub-folder: (path, size or None: a folder).
+
+    Raises
+    ------
+    BadFile
+        There are more than a version can have, or a sub-folder that is not below its parent.
+    """
+    found, waiting, asked = [], [""], 0
+    while waiting:
+        parent = waiting.pop()
+        asked += 1
+        for path, size in listing(parent):
+            if not path.startswith(f"{parent}/" if parent else "") or path == parent:
+                raise BadFile(f"{path[:200]!r} is listed in the folder {parent[:200]!r}")
+            if size is None:
+                waiting.append(path)
+            else:
+                found.append((path, size))
+        check_count(max(len(found), asked + len(waiting)))
+    return sorted(found)
+
+
+def check_count(files: int) -> None:
+    """Refuse more files than a version can have.
+
+    Raises
+    ------
+    BadFile
+    """
+    if files > _MAX_FILES:
+        raise BadFile(f"more than {_MAX_FILES} files", "a version of the catalog has fewer")
+
+
+_MAX_FILES = 1000
 _OWNER = f"{socket.gethostname()}-{os.getpid()}-"
 
 

@@ -14,6 +14,7 @@ from catalog.errors import DigestMismatch, StoreError
 from catalog.manifest import Entry
 from catalog_mlflow._client import request
 from catalog_mlflow._edge import Edge
+from catalog_mlflow._folder import walk
 
 _SERVICE = "/api/2.0/mlflow-artifacts/artifacts"
 _SECONDS = (10, 600)  # to connect; between bytes, or until a slow bucket behind has stored it
@@ -57,20 +58,32 @@ class HttpFolder:
     def sizes(self, paths: Iterable[str]) -> dict[str, int]:
         """List each sub-folder once."""
         wanted = set(paths)
-        found = {}
+        found: dict[str, int] = {}
         for parent in sorted({posixpath.dirname(path) for path in wanted}):
-            where = posixpath.join(self._path, parent) if parent else self._path
-            answer = self._edge.call(self._request, _SERVICE, "GET", params={"path": where})
-            with self._edge.translated():
-                for file in answer.json().get("files", []):
-                    path = posixpath.join(parent, str(file["path"]))
-                    if path in wanted and not file.get("is_dir"):
-                        found[path] = int(file.get("file_size", 0))
+            sizes = self._list(parent)
+            found |= {path: size for path, size in sizes if path in wanted and size is not None}
         return found
 
     def damaged(self, entries: Iterable[Entry]) -> list[Entry]:
         """Unknown: it would have to fetch them."""
         return []
+
+    def files(self) -> list[tuple[str, int]]:
+        """List every sub-folder."""
+        return walk(self._list)
+
+    def _list(self, parent: str) -> list[tuple[str, int | None]]:
+        """(path, size, or None for a folder) of what lies in one folder."""
+        where = posixpath.join(self._path, parent) if parent else self._path
+        answer = self._edge.call(self._request, _SERVICE, "GET", params={"path": where})
+        with self._edge.translated():
+            return [
+                (
+                    posixpath.join(parent, str(file["path"])),
+                    None if file.get("is_dir") else int(file.get("file_size", 0)),
+                )
+                for file in answer.json().get("files", [])
+            ]
 
     def _url(self, path: str) -> str:
         return f"{_SERVICE}/{quote(self._path)}/{quote(path)}"

@@ -6,7 +6,8 @@ import random
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.errors import CatalogError, NotFound, StoreError, UsageError
@@ -14,7 +15,8 @@ from catalog.stores.protocol import Committed
 from catalog_mlflow._edge import Edge, Transient, is_already_there
 from catalog_mlflow._staging import MANIFEST_TAG
 
-_COMMIT_TAG = "catalog.commit"
+ADOPTED = "catalog.adopted/"  # of tags that hold a card given to somebody else's version
+COMMIT_TAG = "catalog.commit"
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _PAGE = 1000
 _ATTEMPTS = 8
@@ -35,11 +37,13 @@ class Draft:
 
 @dataclass(frozen=True)
 class Located:
-    """A version and where MLflow says its files are."""
+    """A version, where MLflow says its files are, and what its own record tells."""
 
     version: Committed
     run_id: str
     uri: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def list_versions(client: Any, edge: Edge, name: str | None = None) -> list[Located]:
@@ -49,22 +53,43 @@ def list_versions(client: Any, edge: Edge, name: str | None = None) -> list[Loca
     is what a lost race left behind for a moment, or for good if its process was killed.
     """
     clause = None if name is None else f"name = {_quoted(name)}"
-    found = [_located(row, row.source) for row in _search(client, edge, clause)]
+    return visible(search(client, edge, clause))
+
+
+def visible(rows: Iterable[Any]) -> list[Located]:
+    """Those of MLflow's rows that are versions, by name and number."""
+    found = [_located(row, row.source) for row in rows]
     seen: set[tuple[str, str]] = set()
-    visible = []
+    kept = []
     for located in sorted(found, key=lambda it: (it.version.name, it.version.version)):
         key = (located.version.name, located.version.digest)
-        if located.version.digest and key in seen:
+        if located.version.digest and key in seen and not is_adopted(located):
             continue
         seen.add(key)
-        visible.append(located)
-    return visible
+        kept.append(located)
+    return kept
+
+
+def newest(client: Any, edge: Edge, page: int) -> Iterator[Any]:
+    """MLflow's rows of versions, the one that changed last first."""
+    token = None
+    while True:
+        found = edge.call(client.search_model_versions, max_results=page, page_token=token)
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
+def is_adopted(located: Located) -> bool:
+    """Whether it is somebody else's version with a card of ours."""
+    return any(key.startswith(ADOPTED) for key in located.tags)
 
 
 def find_version(client: Any, edge: Edge, name: str, digest: str) -> Committed | None:
     """The version of this model with this digest: the lowest, should there be several."""
     clause = f"name = {_quoted(name)} AND tags.`{MANIFEST_TAG}` = '{digest}'"
-    numbers = [int(row.version) for row in _search(client, edge, clause)]
+    numbers = [int(row.version) for row in search(client, edge, clause)]
     return Committed(name, min(numbers), digest) if numbers else None
 
 
@@ -105,7 +130,7 @@ def _create_model(client: Any, edge: Edge, name: str) -> None:
 def _create(client: Any, edge: Edge, draft: Draft, nonce: str) -> None:
     """Create it, again and again: MLflow gives up after three lost races for a number."""
     tags = {key: _cut(value) for key, value in draft.tags.items()}
-    tags |= {MANIFEST_TAG: draft.digest, _COMMIT_TAG: nonce}
+    tags |= {MANIFEST_TAG: draft.digest, COMMIT_TAG: nonce}
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             edge.once(
@@ -131,11 +156,11 @@ def _create(client: Any, edge: Edge, draft: Draft, nonce: str) -> None:
 def _settle(client: Any, edge: Edge, draft: Draft, nonce: str) -> Committed:
     """The winner; if another process was first, take back what this one created."""
     clause = f"name = {_quoted(draft.name)} AND tags.`{MANIFEST_TAG}` = '{draft.digest}'"
-    rows = sorted(_search(client, edge, clause), key=lambda row: int(row.version))
+    rows = sorted(search(client, edge, clause), key=lambda row: int(row.version))
     if not rows:
         raise StoreError(f"{draft.name}: the version vanished right after its creation")
     for row in rows[1:]:
-        if row.tags.get(_COMMIT_TAG) == nonce:
+        if row.tags.get(COMMIT_TAG) == nonce:
             _take_back(client, edge, draft.name, str(row.version), nonce)
     return Committed(draft.name, int(rows[0].version), draft.digest)
 
@@ -148,13 +173,14 @@ def _take_back(client: Any, edge: Edge, name: str, number: str, nonce: str) -> N
     """
     try:
         row = edge.call(client.get_model_version, name, number)
-        if row.tags.get(_COMMIT_TAG) == nonce:
+        if row.tags.get(COMMIT_TAG) == nonce:
             edge.once(client.delete_model_version, name, number)
     except CatalogError:
         return
 
 
-def _search(client: Any, edge: Edge, clause: str | None) -> list[Any]:
+def search(client: Any, edge: Edge, clause: str | None) -> list[Any]:
+    """MLflow's rows of all versions that match a clause of its filter language."""
     rows: list[Any] = []
     token = None
     while True:
@@ -169,8 +195,14 @@ def _located(row: Any, uri: Any) -> Located:
     digest = str(row.tags.get(MANIFEST_TAG, ""))
     digest = digest if _DIGEST.fullmatch(digest) else ""
     return Located(
-        Committed(row.name, int(row.version), digest), str(row.run_id or ""), str(uri or "")
-    )
+        Committed(row.name, int(row.version), digest), str(row.run_id or ""), str(uri or ""),
+        str(row.description or ""), {str(key): str(value) for key, value in row.tags.items()},
+    )  # fmt: skip
+
+
+def is_quotable(name: str) -> bool:
+    """Whether MLflow's filter language can say this name."""
+    return not ("'" in name and '"' in name)
 
 
 def _quoted(name: str) -> str:

@@ -9,20 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from catalog.errors import CatalogError, NotFound, StoreError
 from catalog.manifest import MANIFEST_FILE, MAX_MANIFEST, Entry, Manifest
-from catalog.stores.protocol import Alias, Committed
-from catalog_mlflow import _aliases, _registry, _staging
+from catalog.stores.adoption import check_adoption
+from catalog.stores.protocol import Alias, Changes, Committed, Foreign
+from catalog_mlflow import _adoption, _aliases, _changes, _registry, _staging
 from catalog_mlflow._client import connect
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._folder import BucketFolder, Folder, LocalFolder
+from catalog_mlflow._foreign import tell
 from catalog_mlflow._http_folder import HttpFolder, proxied_path
 from catalog_mlflow._lock import tidy_lock
 from catalog_mlflow._place import Place, parse_place
 
 _SUBFOLDER = "version"
-_RUN_ID = re.compile(r"^[0-9a-f]{32}$")
+# Below the artifact folder: a run's or a logged model's files, in an experiment's folder or not.
+_OWN = re.compile(
+    r"/((?:[0-9]+/)?(?:[0-9a-f]{32}|models/m-[0-9a-f]{32})/artifacts(?:/[^?#\\\0]*)?)$"
+)
 _BUCKETS = ("s3://", "gs://", "wasbs://", "abfss://", "hdfs://", "r2://")
 
 
@@ -45,10 +51,7 @@ class MlflowStore:
 
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, by name and number; what others registered has no digest."""
-        found = _registry.list_versions(self._client, self._edge, name)
-        # Whoever lists will read: spare a question for each. A copy's source is another version.
-        self._located |= {it.version: it for it in found if not it.uri.startswith("models:")}
-        return iter([it.version for it in found])
+        return iter(self._remember(_registry.list_versions(self._client, self._edge, name)))
 
     def manifest(self, version: Committed) -> bytes:
         """The manifest's bytes as committed."""
@@ -57,12 +60,12 @@ class MlflowStore:
                 f"{version.name}@{version.version} was registered by other means: it has no "
                 "manifest"
             )
-        with self._folder(version).open(MANIFEST_FILE) as file:
+        with self._open(version, MANIFEST_FILE) as file:
             return file.read(MAX_MANIFEST + 1)
 
     def open_file(self, version: Committed, entry: Entry) -> AbstractContextManager[BinaryIO]:
         """Open one file of a visible version for reading."""
-        return self._folder(version).open(entry.path)
+        return self._open(version, entry.path)
 
     def missing(self, name: str, manifest: Manifest) -> list[Entry]:
         """The files not uploaded yet, or that a committed version has lost since.
@@ -132,6 +135,46 @@ class MlflowStore:
         else:
             _aliases.set_alias(self._client, self._edge, name, alias, version)
 
+    def changes(self, since: str) -> Changes:
+        """What changed; see `_changes` for what a large registry notices late."""
+        found, located = _changes.changes(self._client, self._edge, since)
+        self._remember(located)
+        return found
+
+    def foreign(self, version: Committed) -> Foreign:
+        """What MLflow's row and the file `MLmodel` tell."""
+        located = self._locate(version)
+        try:
+            folder = self._open_folder(located)
+        except CatalogError:  # its files lie where we do not look; the row is still told
+            return Foreign(description=located.description, tags=dict(located.tags))
+        return tell(folder, located.description, located.tags)
+
+    def files(self, version: Committed) -> list[tuple[str, int]]:
+        """Every file of the version's artifact folder."""
+        return self._folder(version).files()
+
+    def adopt(self, version: Committed, manifest: Manifest, card: bytes) -> Committed:
+        """Keep the card and the manifest in the version's tags."""
+        located = _registry.locate(self._client, self._edge, version)
+        if located.version.digest and not _registry.is_adopted(located):
+            raise StoreError(
+                f"{version.name}@{version.version} was published with its card",
+                "publish it again with another card: catalog publish FOLDER",
+            )
+        check_adoption(version, manifest, card, self._open_folder(located).files())
+        _adoption.keep(self._client, self._edge, located, manifest, card)
+        self._located.pop(version, None)
+        return Committed(version.name, version.version, manifest.digest)
+
+    def delete(self, version: Committed) -> None:
+        """Delete the model version; its files stay in their run, which a copy may share."""
+        located = _registry.locate(self._client, self._edge, version)
+        self._edge.once(
+            self._client.delete_model_version, version.name, str(located.version.version)
+        )
+        self._located.pop(version, None)
+
     @cached_property
     def _client(self) -> Any:
         return connect(self._place, self._edge)
@@ -182,22 +225,41 @@ class MlflowStore:
         return run
 
     def _run_folder(self, run: Any) -> Folder:
-        return self._open_folder(run.info.run_id, f"{run.info.artifact_uri}/{_SUBFOLDER}")
+        return self._open_uri(f"{run.info.artifact_uri}/{_SUBFOLDER}")
 
-    def _folder(self, version: Committed) -> Folder:
+    def _remember(self, found: Sequence[_registry.Located]) -> list[Committed]:
+        """Whoever lists will read: spare a question for each. A copy's source is elsewhere."""
+        self._located |= {it.version: it for it in found if not it.uri.startswith("models:")}
+        return [it.version for it in found]
+
+    def _locate(self, version: Committed) -> _registry.Located:
         located = self._located.get(version)
         if located is None:
             located = _registry.locate(self._client, self._edge, version)
             self._located[version] = located
-        return self._open_folder(located.run_id, located.uri)
+        return located
 
-    def _open_folder(self, run_id: str, uri: str) -> Folder:
+    def _folder(self, version: Committed) -> Folder:
+        return self._open_folder(self._locate(version))
+
+    def _open(self, version: Committed, path: str) -> AbstractContextManager[BinaryIO]:
+        """One file of a version: from its tags if they hold it, else from where its files lie."""
+        located = self._locate(version)
+        if _adoption.is_kept(located.tags, version.digest, path):
+            return _adoption.open_kept(located, path)
+        return self._open_folder(located).open(path)
+
+    def _open_folder(self, located: _registry.Located) -> Folder:
+        return self._open_uri(located.uri)
+
+    def _open_uri(self, uri: str) -> Folder:
         """The folder that a registry names; it may name only places of a kind we know."""
         if self._place.artifacts is not None:
             # Not the address in the database: a registry may be moved or copied as a whole.
-            if not _RUN_ID.fullmatch(run_id):
-                raise NotFound(f"no files in this registry's folder belong to run {run_id[:40]!r}")
-            return LocalFolder(self._place.artifacts / run_id / "artifacts" / _SUBFOLDER)
+            found = _OWN.search(unquote(uri))
+            if found is None or ".." in found[1].split("/"):
+                raise NotFound(f"{uri[:200]!r} is not in this registry's own folder")
+            return LocalFolder(self._place.artifacts / found[1])
         path = proxied_path(self._place.uri, uri)
         if path is not None:
             return HttpFolder(self._place.uri, path, self._edge)

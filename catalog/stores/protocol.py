@@ -6,12 +6,15 @@ manifest they belong to, a place no reader looks; `commit` is one step and is id
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from catalog.manifest import Entry, Manifest
+
+if TYPE_CHECKING:
+    from catalog.domain import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,41 @@ class Alias:
     version: int
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """What a store's own records tell of a version that somebody put there by other means.
+
+    Every word of it is a stranger's. Tensors are given where the records tell them; their roles
+    are guesses (what goes in are features, what comes out is a prediction).
+    """
+
+    framework: str = ""
+    description: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed in a store since a token.
+
+    token : to give next time
+    versions, aliases : all that the models in `names` have now
+    complete : this is all there is (a first look, or a token that the store does not understand)
+    names : models whose versions and aliases are to be replaced as a whole; one that is gone is
+        among them, with no versions
+    """
+
+    token: str
+    versions: tuple[Committed, ...]
+    complete: bool
+    names: tuple[str, ...]
+    aliases: tuple[Alias, ...]
+
+
 class Store(Protocol):
-    """Eight methods; the conformance suite in tests/conformance says what they promise."""
+    """Thirteen methods; the conformance suite in tests/conformance says what they promise."""
 
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, of one model or of all, by name and number."""
@@ -96,5 +132,67 @@ class Store(Protocol):
         ------
         NotFound
             No such version, or, to remove, no such alias; nothing has changed then.
+        """
+        ...
+
+    def changes(self, since: str) -> Changes:
+        """What changed since a token; "" asks for everything.
+
+        A store that cannot tell returns everything, `complete`. One that notices some changes late
+        says so, and which.
+        """
+        ...
+
+    def foreign(self, version: Committed) -> Foreign:
+        """What the store's records tell of a version without our manifest, read as data.
+
+        Nothing of the version is loaded, unpickled or run; what cannot be read is left out.
+
+        Raises
+        ------
+        NotFound
+            No such version.
+        """
+        ...
+
+    def files(self, version: Committed) -> list[tuple[str, int]]:
+        """(path, size) of every file of a version without our manifest, by path.
+
+        `open_file` reads each of them; an Entry without a digest will do.
+
+        Raises
+        ------
+        NotFound
+            No such version.
+        BadFile
+            More files than a version can have.
+        """
+        ...
+
+    def adopt(self, version: Committed, manifest: Manifest, card: bytes) -> Committed:
+        """Give a version that is not ours a card and a manifest; its own bytes stay untouched.
+
+        Both are kept in the store's own metadata, the digest last: that is the commit. From then
+        on it is a version like any other: `versions` gives the digest, `manifest` and the card
+        are read from there, all other files from where they lie. Adopting again replaces the card.
+
+        Raises
+        ------
+        NotFound
+            No such version.
+        StoreError
+            It was published with a card, the manifest does not fit, or the store has no room.
+        """
+        ...
+
+    def delete(self, version: Committed) -> None:
+        """Make a version invisible, and the aliases that mean it.
+
+        Its number is never given again where the store can help it.
+
+        Raises
+        ------
+        NotFound
+            No such version.
         """
         ...

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from catalog.stores import Store, open_store
-from tests.conformance.store_suite import FILES, manifest_of, numbered, publish
+from tests.conformance.store_tools import FILES, manifest_of, numbered, publish
 
 
 class HangingSource(io.BytesIO):

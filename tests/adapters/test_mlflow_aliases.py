@@ -12,7 +12,7 @@ from catalog.stores import Alias, Store
 from catalog_mlflow._aliases import list_aliases, set_alias
 from catalog_mlflow._edge import Edge
 from tests.adapters.test_mlflow_embedded import foreign_version, mlflow_client
-from tests.conformance.store_suite import FILES, numbered, publish
+from tests.conformance.store_tools import FILES, numbered, publish
 
 
 def test_mlflow_and_the_catalog_see_each_others_aliases(

@@ -19,7 +19,7 @@ from catalog_mlflow import MlflowStore, _registry, _store
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._folder import BucketFolder
 from catalog_mlflow._place import parse_place
-from tests.conformance.store_suite import (
+from tests.conformance.store_tools import (
     FILES,
     manifest_of,
     numbered,

@@ -18,7 +18,7 @@ from catalog_mlflow import MlflowStore, _client, open_store
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._http_folder import HttpFolder, proxied_path
 from tests.adapters.mlflow_server import free_port
-from tests.conformance.store_suite import FILES, DyingSource, KilledError, manifest_of
+from tests.conformance.store_tools import FILES, DyingSource, KilledError, manifest_of
 
 MODEL = next(e for e in manifest_of(FILES).entries if e.path == "model.onnx")
 

@@ -13,7 +13,7 @@ import pytest
 from catalog.stores import Committed, Store
 from catalog_mlflow import MlflowStore
 from catalog_mlflow._place import parse_place
-from tests.conformance.store_suite import (
+from tests.conformance.store_tools import (
     FILES,
     in_threads,
     manifest_of,

@@ -2,97 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from catalog.errors import CatalogError, DigestMismatch, NotFound, StoreError
-from catalog.manifest import Entry, Manifest, parse_manifest
+from catalog.manifest import Entry, parse_manifest
 from catalog.stores.protocol import Alias, Committed, Store
-
-FILES = {
-    "card.yaml": b"name: shower\n",
-    "empty.bin": b"",
-    "model.onnx": bytes(range(256)) * 5000,
-    "plots/response.txt": b"a plot",
-}
-
-
-def manifest_of(files: dict[str, bytes]) -> Manifest:
-    entries = [
-        Entry(path, len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
-        for path, data in sorted(files.items())
-    ]
-    return Manifest(tuple(entries))
+from tests.conformance.foreign_suite import ForeignConformance
+from tests.conformance.store_tools import (
+    FILES,
+    DyingSource,
+    KilledError,
+    in_threads,
+    manifest_of,
+    numbered,
+    publish,
+    read_file,
+    upload_all,
+)
 
 
-def numbered(number: int) -> dict[str, bytes]:
-    return FILES | {"card.yaml": b"seed: %d\n" % number}
-
-
-def upload_all(store: Store, name: str, files: dict[str, bytes]) -> Manifest:
-    manifest = manifest_of(files)
-    for entry in store.missing(name, manifest):
-        store.upload(name, manifest, entry, io.BytesIO(files[entry.path]))
-    return manifest
-
-
-def publish(store: Store, name: str, files: dict[str, bytes]) -> Committed:
-    manifest = upload_all(store, name, files)
-    return store.commit(name, manifest, "a fast shower model", {"task": "shower"})
-
-
-def read_file(store: Store, version: Committed, entry: Entry) -> bytes:
-    with store.open_file(version, entry) as file:
-        return file.read()
-
-
-def flipped(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-
-
-class KilledError(Exception):
-    """The process dies here."""
-
-
-class DyingSource(io.RawIOBase):
-    """A file whose process is killed half-way."""
-
-    def __init__(self, data: bytes) -> None:
-        self._half = io.BytesIO(data[: len(data) // 2])
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._half.read(size)
-        if not data:
-            raise KilledError
-        return data
-
-
-def in_threads(jobs: list) -> list:
-    results: list = [None] * len(jobs)
-
-    def work(number: int) -> None:
-        try:
-            results[number] = jobs[number]()
-        except Exception as exc:
-            results[number] = exc
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-class StoreConformance:
+class StoreConformance(ForeignConformance):
     """Inherit, and give a fixture `store` (empty, or with other models in it) and `name`."""
 
     @pytest.fixture

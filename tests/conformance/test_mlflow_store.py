@@ -8,7 +8,9 @@ import pytest
 
 from catalog.manifest import Entry
 from catalog.stores.protocol import Committed, Store
-from tests.conformance.store_suite import StoreConformance, flipped
+from tests.adapters.mlflow_foreign import register
+from tests.conformance.store_suite import StoreConformance
+from tests.conformance.store_tools import flipped
 
 _serial = itertools.count()
 
@@ -18,6 +20,9 @@ class MlflowConformance(StoreConformance):
     def name(self) -> str:
         """A new name each time: one registry serves the whole run, opening one is slow."""
         return f"shower{next(_serial)}"
+
+    def put_foreign(self, store: Store, name: str, files: dict[str, bytes]) -> Committed:
+        return register(store, name, files)
 
 
 class TestEmbeddedMlflow(MlflowConformance):
