@@ -19,6 +19,8 @@ VERBS = {
     "show": Verb("Show everything the catalog knows about a model.", "catalog.cli.show"),
     "publish": Verb("Check a version folder and publish it.", "catalog.cli.publish"),
     "pull": Verb("Fetch a version, verify it, print where it is.", "catalog.cli.pull"),
+    "export": Verb("Write a version for another catalog.", "catalog.cli.export"),
+    "import": Verb("Make a version folder of a foreign one.", "catalog.cli.import_"),
     "alias": Verb("Name a version: champion, production ...", "catalog.cli.alias"),
     "recommend": Verb("Which model to adapt to your showers, or none.", "catalog.cli.recommend"),
     "adapt": Verb("Adapt a model to your showers.", "catalog.cli.adapt"),
