@@ -159,25 +159,51 @@ def sample_model(
     compared as a share of full response, so the two known sampling fractions are exchanged. One
     that is conditioned on geometry is asked for the target's, and gives its visible energy.
     """
-    shape = pulled.card.domain.shape
-    if pulled.card.task != "shower-generation" or shape is None:
+    theta = np.resize(target.theta_rad, len(incident_gev)) if theta_rad is None else theta_rad
+    showers = run_model(pulled, target, incident_gev, theta, seed)
+    return observe_run(pulled, target, showers, incident_gev, theta, response)
+
+
+def run_model(
+    pulled: Pulled, target: Showers, incident_gev: Array, theta_rad: Array, seed: int = 0
+) -> NDArray[np.float32]:
+    """A model's showers on its own mesh, asked for as in `sample_model`: (N, layers, slow, fast).
+
+    Raises
+    ------
+    UsageError, BadFile
+    """
+    if pulled.card.task != "shower-generation" or pulled.card.domain.shape is None:
         raise UsageError(
             f"{pulled.ref} generates no showers: its task is {pulled.card.task}",
             "find generators: catalog search --task shower-generation",
         )
     session = open_session(pulled.folder / MODEL_FILE)
-    theta = np.resize(target.theta_rad, len(incident_gev)) if theta_rad is None else theta_rad
+    where = geometry_of(target.detector, fraction_of(target))
+    return generate(session, pulled.card, incident_gev, target.pdg, seed, theta_rad, where)
+
+
+def observe_run(
+    pulled: Pulled,
+    target: Showers,
+    showers: NDArray[np.float32],
+    incident_gev: Array,
+    theta_rad: Array,
+    response: float | None = None,
+) -> Observables:
+    """Observables of what `run_model` gave, in the units of the target; see `sample_model`."""
+    shape = pulled.card.domain.shape
+    if shape is None:
+        raise UsageError(f"{pulled.ref}: its card gives no mesh in X0 and R_M")
     x0, rm = scale_of(target.detector)
     expected = fraction_of(target)
-    where = geometry_of(target.detector, expected)
-    showers = generate(session, pulled.card, incident_gev, target.pdg, seed, theta, where)
     if not _told_fraction(pulled.card):
         expected = pulled.card.domain.detector.sampling_fraction or expected
     flat = showers.reshape(len(showers), -1)
     moved = rebin(flat, shape.shape().mesh(x0, rm), PHYSICS_SHAPE.mesh(x0, rm))
     if response is not None:
         expected = max(float(np.mean(moved.sum(1) / incident_gev)), 1e-12) / response
-    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected, theta)
+    return observe_grid(moved.reshape(-1, *PHYSICS_SHAPE.size), incident_gev, expected, theta_rad)
 
 
 def _told_fraction(card: Card) -> bool:

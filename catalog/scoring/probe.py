@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from catalog.errors import CatalogError
 from catalog.physics.distances import frechet, standardise, w1_geomean, w1_mean, w1_per_observable
 from catalog.physics.observables import Observables
-from catalog.physics.validate import sample_model
+from catalog.physics.validate import observe_run, run_model, sample_model
 from catalog.pull import Pulled
 from catalog.scoring.aligned import aligned
-from catalog.scoring.scorer import scorer_fit
+from catalog.scoring.scorer import scorer_fit, spread
 from catalog.scoring.scores import load_score
 from catalog.scoring.scores.arrays import Array
 from catalog.showers import ShowerSet
@@ -76,11 +77,12 @@ def probe(
         It does not run at these conditions. Only a broken scorer graph is forgiven, and said.
     """
     gev, theta = _conditions(target)
-    made = sample_model(pulled, target, gev, seed, theta)
+    showers = run_model(pulled, target, gev, theta, seed)
+    made = observe_run(pulled, target, showers, gev, theta)
     scores = {name: load_score(name)(made.values, seen.values) for name in _SCORES}
     moved = aligned(made.values, gev, seen.values, target.incident_gev)
     scores["aligned_w1_geomean"] = load_score("w1_geomean")(moved, seen.values)
-    scores["fit"] = _fit(pulled, target, seed, say)
+    scores["fit"] = _fit(pulled, say, target, showers, gev, theta)
     response = made.column("response").mean() / max(seen.column("response").mean(), 1e-12)
     near = w1_geomean(made.values, seen.values)
     return Probe(near, float(response), scores, _observed(made, seen))
@@ -100,16 +102,13 @@ def zero_shot(pulled: Pulled, target: ShowerSet, reference: Array, seed: int = 0
 def _conditions(target: ShowerSet) -> tuple[Array, Array]:
     """Energies and angles to ask for: all of the target's, or some spread all over it."""
     n = len(target)
-    if n > SAMPLES:
-        rows = np.linspace(0, n - 1, SAMPLES).astype(np.intp)
-    else:
-        rows = np.tile(np.arange(n), round(SAMPLES / n))
+    rows = spread(n, SAMPLES) if n > SAMPLES else np.tile(np.arange(n), round(SAMPLES / n))
     return target.incident_gev[rows], target.theta_rad[rows]
 
 
-def _fit(pulled: Pulled, target: ShowerSet, seed: int, say: Callable[[str], None]) -> float:
+def _fit(pulled: Pulled, say: Callable[[str], None], *asked: Any) -> float:
     try:
-        found = scorer_fit(pulled, target, seed)
+        found = scorer_fit(pulled, *asked)
     except CatalogError as exc:
         say(f"{pulled.ref}: ranked without its scorer: {exc.message}")
         return np.nan

@@ -81,8 +81,8 @@ def recommend(
     if why := _unfit(target):
         return Recommendation(target, "nothing-fits", why)
     rows = newest(index.search(Query(task="shower-generation", limit=_ALL))[1], settings.store)
-    listed = shortlist(target, rows, index.vectors(), models)
     seen = observe(target)
+    listed = shortlist(target, rows, index.vectors(), models, seen)
     found, refused = run_all(listed.chosen, target, seen, settings, seed, say)
     excluded = (*listed.excluded, *refused)
     if not found:

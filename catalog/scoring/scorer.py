@@ -9,23 +9,28 @@ from numpy.typing import NDArray
 
 from catalog.domain.geometry import GEOMETRY, conditions, geometry_of
 from catalog.errors import BadFile
-from catalog.generate import generate, open_session
+from catalog.generate import open_session
 from catalog.pull import Pulled
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.scores.critic_fit import critic_fit
 from catalog.scoring.scores.likelihood_fit import at_one_energy
 from catalog.showers import ShowerSet
-from catalog.testvectors import MODEL_FILE
 
 ASKED = 150  # showers, at most, that a scorer graph sees on either side
 GRAPHS = ("likelihood.onnx", "critic.onnx")
 
 
-def scorer_fit(pulled: Pulled, target: ShowerSet, seed: int = 0) -> float | None:
+def scorer_fit(
+    pulled: Pulled, target: ShowerSet, made: NDArray[np.float32], gev: Array, theta: Array
+) -> float | None:
     """How well the target fits, by the scorer graph; None if the version has none.
 
     The target's showers are moved to the model's mesh, and to its visible energy unless it is told
-    the sampling fraction. Its own showers are generated at the target's energies and angles.
+    the sampling fraction.
+
+    Parameters
+    ----------
+    made, gev, theta : the model's own showers (`run_model`) at energies and angles of the target
 
     Raises
     ------
@@ -37,12 +42,10 @@ def scorer_fit(pulled: Pulled, target: ShowerSet, seed: int = 0) -> float | None
     if name is None or shape is None:
         return None
     session, card = open_session(pulled.folder / name), pulled.card
-    used = target.take(np.linspace(0, len(target) - 1, min(ASKED, len(target))).astype(np.intp))
+    used, rows = target.take(spread(len(target), ASKED)), spread(len(gev), ASKED)
+    own, gev, theta = made[rows], gev[rows], theta[rows]
     fraction = used.sampling_fraction()
     where = geometry_of(used.detector, fraction)
-    gev, theta = (np.resize(x, ASKED) for x in (used.incident_gev, used.theta_rad))
-    sampler = open_session(pulled.folder / MODEL_FILE)
-    own = generate(sampler, card, gev, used.pdg, seed, theta, where)
     told = {name for spec in card.inputs for name in spec.components}
     scale = 1.0 if told & set(GEOMETRY) else _own_fraction(pulled, fraction) / fraction
     theirs = (used.on(shape.shape()) * scale).astype(np.float32)
@@ -56,6 +59,11 @@ def scorer_fit(pulled: Pulled, target: ShowerSet, seed: int = 0) -> float | None
     if name == "critic.onnx":
         return critic_fit(on_target, on_own)
     return _median_fit(*at_one_energy(on_target, on_own, used.incident_gev, gev))
+
+
+def spread(n: int, most: int) -> NDArray[np.intp]:
+    """Positions of at most `most` of n showers, all over them."""
+    return np.linspace(0, n - 1, min(most, n)).astype(np.intp)
 
 
 def _median_fit(on_target: Array, on_own: Array) -> float:

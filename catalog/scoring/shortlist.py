@@ -13,7 +13,9 @@ from catalog.compat import cannot_adapt, outside, particle_class
 from catalog.domain.geometry import GEOMETRY
 from catalog.errors import CatalogError
 from catalog.fingerprint import Fingerprint, fingerprint, rank, stack
+from catalog.fingerprint.sums import summary
 from catalog.index import Row
+from catalog.physics.observables import Observables
 from catalog.showers import ShowerSet
 
 PROBED = 8  # models that are run
@@ -44,11 +46,13 @@ def shortlist(
     rows: Sequence[Row],
     vectors: Mapping[str, bytes],
     most: int = PROBED,
+    seen: Observables | None = None,
 ) -> Shortlist:
     """Rank all models by fingerprint and choose some `most` of them; all of a small catalog.
 
     A model that is told the geometry is known by fingerprint at its own detector only, and one
-    without a fingerprint not at all: up to four of either are chosen beside the nearest.
+    without a fingerprint not at all: up to four of either are chosen beside the nearest. `seen` are
+    the observables of the target, where somebody has computed them.
     """
     possible: list[Row] = []
     excluded: list[tuple[str, str]] = []
@@ -57,7 +61,7 @@ def shortlist(
             excluded.append((row.ref, why))
         else:
             possible.append(row)
-    distances = _distances(target, possible, vectors)
+    distances = _distances(_fingerprint(target, seen), possible, vectors)
     nearest = sorted(range(len(possible)), key=lambda i: (distances[i], possible[i].ref))
     chosen: list[Listed] = []
     others: list[Listed] = []
@@ -98,19 +102,22 @@ def _kind(row: Row, distance: float) -> str:
 
 
 def _distances(
-    target: ShowerSet, rows: Sequence[Row], vectors: Mapping[str, bytes]
+    taken: Fingerprint | None, rows: Sequence[Row], vectors: Mapping[str, bytes]
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    taken = _fingerprint(target)
     if taken is None or not rows:
         return np.full(len(rows), np.inf)
     return rank(taken, stack([vectors.get(row.digest, b"") for row in rows]))
 
 
-def _fingerprint(target: ShowerSet) -> Fingerprint | None:
+def _fingerprint(target: ShowerSet, seen: Observables | None) -> Fingerprint | None:
+    """None if no energy of it has a bin: models are then chosen by name."""
     try:
-        return fingerprint(target)
+        # Where nobody states the fraction, observables are of another scale than a fingerprint's.
+        stated = target.detector.sampling_fraction is not None
+        found = summary(seen) if seen is not None and stated else fingerprint(target)
     except CatalogError:
-        return None  # none of its energies has a bin: models are then chosen by name
+        return None
+    return found if len(found) else None
 
 
 def _row_cannot(row: Row, target: ShowerSet) -> str | None:
