@@ -105,7 +105,8 @@ def rank_all(
         saved = None
         if known:
             saved = saving(log, target.digest, target.pdg, known.predicted, len(target))
-        made.append(Candidate(ran, rank, known, predict_seconds(log, row.family), saved))
+        seconds = predict_seconds(log, row.family, len(target))
+        made.append(Candidate(ran, rank, known, seconds, saved))
     order = sorted(range(len(made)), key=lambda i: placed.place[i])
     return tuple(made[i] for i in order), placed.calibrated
 

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
+from catalog.adapt.adapt import STEPS
 from catalog.adapt.log import Adaptation
+from catalog.adapt.recipe import default_recipe
 from catalog.compat import particle_class
 from catalog.scoring.saving import Saving, saved_showers
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.sizes import at_showers
 
 _SIMILAR = 15.0  # runs within this factor in showers are evidence
+_ALIKE = 3.0  # and within this one, in showers and in steps, they tell how long one takes
 _LEAST_STEPS = 50  # fewer are a trial, no adaptation
 _MIN_RUNS = 3  # fewer predict nothing
 _Z80 = 1.2816  # half width of an interval that holds 80 % of a normal distribution, in spreads
@@ -155,10 +159,31 @@ def saving(
     return saved_showers(curve, reached, showers) if curve else None
 
 
-def predict_seconds(log: Iterable[Adaptation], family: str | None) -> float | None:
-    """Median wall time of recorded runs of a family; None without a run."""
-    seconds = [run.seconds for run in log if run.family == family]
+def predict_seconds(log: Iterable[Adaptation], family: str | None, showers: int) -> float | None:
+    """Seconds of what `catalog adapt` would do by default; None if no run was like it.
+
+    The median over runs of the family with as many showers and steps as the default recipe takes,
+    each within a factor of 3, scaled to its steps: most of the time goes by the step.
+    """
+    steps = _steps(family or "", showers)
+    seconds = [
+        run.seconds * steps / run.steps
+        for run in log
+        if run.family == family
+        and run.strategy != "scratch"
+        and _near(run.showers, showers)
+        and _near(run.steps, steps)
+    ]
     return float(np.median(seconds)) if seconds else None
+
+
+@cache
+def _steps(family: str, showers: int) -> int:
+    return default_recipe(family, showers).steps or STEPS
+
+
+def _near(a: int, b: int) -> bool:
+    return max(a, b) <= _ALIKE * min(a, b)
 
 
 def _by_target(runs: Sequence[Adaptation]) -> dict[tuple[str, int], float]:
