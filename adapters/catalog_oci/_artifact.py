@@ -33,8 +33,8 @@ class Remote:
     fetch: Fetch
 
 
-def artifact_size(clients: Clients, edge: Edge, model_id: str) -> tuple[int, str, str]:
-    """Size, MD5 (base64, "" if it is not told) and file name of a complete artifact.
+def artifact_size(clients: Clients, edge: Edge, model_id: str) -> tuple[int, str]:
+    """Size and MD5 (base64, "" if it is not told) of a complete artifact.
 
     Raises
     ------
@@ -42,8 +42,7 @@ def artifact_size(clients: Clients, edge: Edge, model_id: str) -> tuple[int, str
         The model has none.
     """
     headers = edge.call(clients.science.head_model_artifact, model_id).headers
-    name = str(headers.get("content-disposition", "")).partition("filename=")[2].strip('"; ')
-    return int(headers.get("content-length") or 0), str(headers.get("content-md5") or ""), name
+    return int(headers.get("content-length") or 0), str(headers.get("content-md5") or "")
 
 
 def send(clients: Clients, edge: Edge, model_id: str, members: list[Member]) -> None:
@@ -80,7 +79,7 @@ def send(clients: Clients, edge: Edge, model_id: str, members: list[Member]) -> 
 
 def _arrived(clients: Clients, edge: Edge, model_id: str, members: list[Member], md5: str) -> bool:
     try:
-        size, told, _ = artifact_size(clients, edge, model_id)
+        size, told = artifact_size(clients, edge, model_id)
     except NotFound:
         return False
     return size == zip_length(members) and (not md5 or not told or told == md5)

@@ -81,7 +81,9 @@ def _identity(place: Place) -> tuple[dict[str, Any], Any]:
     import oci
 
     if place.profile == _INSTANCE:
-        signer = oci.auth.signers.InstancePrincipalsSecurityTokenSigner()
+        signer = oci.auth.signers.InstancePrincipalsSecurityTokenSigner(
+            retry_strategy=_retries(oci), federation_client_retry_strategy=_retries(oci)
+        )
         return {"region": signer.region}, signer
     if place.profile == _RESOURCE:
         signer = oci.auth.signers.get_resource_principals_signer()

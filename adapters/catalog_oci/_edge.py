@@ -114,7 +114,8 @@ def _bad_zip(label: str, exc: Exception) -> CatalogError:
     if "CRC-32" in str(exc):
         return DigestMismatch(
             f"{label}: the artifact is damaged: {_short(str(exc))}",
-            "pull it from another store, or publish it as a new version",
+            "pull it from another store; an artifact never changes, so that mending it means to "
+            "delete the model and publish again",
         )
     return BadFile(f"{label}: the artifact is no zip that can be read: {_short(str(exc))}")
 

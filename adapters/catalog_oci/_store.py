@@ -239,7 +239,7 @@ class OciStore:
         return self._tails.get(row.model_id, lambda: self._open_remote(row))
 
     def _open_remote(self, row: Row) -> _artifact.Remote:
-        size, _, _ = _artifact.artifact_size(self._clients, self._edge, row.model_id)
+        size, _ = _artifact.artifact_size(self._clients, self._edge, row.model_id)
         if size > _large.LIMIT:
             bucket = _large.Bucket(self._place, self._clients, self._edge)
             key = row.digest or row.model_id

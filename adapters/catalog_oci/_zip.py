@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CHUNK = 1 << 20
+_LIMIT = 0xFFFFFFFF  # from here on numbers need 64 bits
 _WIDE = 0xFFFFFFFF  # "look into the 64-bit field"
 _DATE = (1980 - 1980) << 9 | 1 << 5 | 1  # the first day there is: the same files, the same zip
 
@@ -84,8 +85,8 @@ class Body:
 
 
 def _local(member: Member) -> bytes:
-    extra = _extra(member.size, member.size) if member.size >= _WIDE else b""
-    size = min(member.size, _WIDE)
+    extra = _extra(member.size, member.size) if member.size >= _LIMIT else b""
+    size = _short(member.size)
     name = member.name.encode()
     fields = (45 if extra else 20, 0x800, 0, 0, _DATE, member.crc, size, size, len(name))
     return b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", *fields, len(extra)) + name + extra
@@ -99,25 +100,29 @@ def _directory(members: list[Member]) -> bytes:
     directory = b"".join(entries)
     count, size = len(members), len(directory)
     wide = b""
-    if offset >= _WIDE or count >= 0xFFFF:
+    if offset >= _LIMIT or count >= 0xFFFF:
         record = struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, size, offset)
         locator = struct.pack("<IQI", 0, offset + size, 1)
         wide = b"PK\x06\x06" + record + b"PK\x06\x07" + locator
     short = (min(count, 0xFFFF),) * 2
-    end = struct.pack("<HHHHIIH", 0, 0, *short, size, min(offset, _WIDE), 0)
+    end = struct.pack("<HHHHIIH", 0, 0, *short, size, _short(offset), 0)
     return directory + wide + b"PK\x05\x06" + end
 
 
 def _entry(member: Member, offset: int) -> bytes:
-    large = [value for value in (member.size, member.size, offset) if value >= _WIDE]
+    large = [value for value in (member.size, member.size, offset) if value >= _LIMIT]
     extra = _extra(*large) if large else b""
-    size = min(member.size, _WIDE)
+    size = _short(member.size)
     name = member.name.encode()
     made = 3 << 8 | 45  # on Unix, so that the permissions below are read
     fields = (made, 45 if extra else 20, 0x800, 0, 0, _DATE, member.crc, size, size, len(name))
-    rest = (len(extra), 0, 0, 0, 0o100644 << 16, min(offset, _WIDE))
+    rest = (len(extra), 0, 0, 0, 0o100644 << 16, _short(offset))
     return b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", *fields, *rest) + name + extra
 
 
 def _extra(*values: int) -> bytes:
     return struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values)
+
+
+def _short(value: int) -> int:
+    return _WIDE if value >= _LIMIT else value
