@@ -35,6 +35,8 @@ def run(
         raise UsageError(f"{to} is no name of a fingerprint", f"-o {to.with_suffix('.npz')}")
     if to and to.exists() and not force:
         raise UsageError(f"{to} exists", "give another -o, or --force to replace it")
+    if to and not to.parent.is_dir():
+        raise UsageError(f"{to.parent}: no such folder", f"mkdir -p {to.parent}")
     asked = told(detector, particle, binning)
     kept = find_kept(subject, load_settings(), record, watch=out.progress, **asked)
     if to:

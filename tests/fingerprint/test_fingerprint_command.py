@@ -116,7 +116,8 @@ def test_a_reference_prints_what_the_version_keeps(tmp_path: Path) -> None:
         (["unknown"], 3, "no model 'unknown'"),
         (["f.h5", "-o", "f.npz"], 2, "f.npz exists"),
         (["f.h5", "-o", "f.h5", "--force"], 2, "-o f.npz"),
-        (["f.h5", "-o", "none/f.npz"], 1, "none/f.npz: cannot be written: No such file"),
+        (["f.h5", "-o", "none/f.npz"], 2, "none: no such folder"),
+        (["absent.h5", "-o", "none/f.npz"], 2, "none: no such folder"),  # before any work
         (["f.h5", "-o", "/proc/f.npz"], 1, "/proc/f.npz: cannot be written"),
         (["f.h5", "--detector", "unheard-of"], 3, "unheard-of"),
         (["f.h5", "--record"], 2, "--record needs a version folder"),
