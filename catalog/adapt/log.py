@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
@@ -33,7 +33,9 @@ class Adaptation:
     `trained_share` is the share of the parameters that trained; `energy_kwh` is None where the
     machine has no counters. `target_fingerprint` is the digest of the fingerprint of the showers
     adapted on, `target_vector` its short vector; `scores` are the parent's before training, by name
-    (`catalog.scoring.probe`). Records of before these were kept have none.
+    (`catalog.scoring.probe`); `detector` describes the calorimeter of the target (name, type,
+    stack), by which runs on one are known whatever it was called. Records of before these were kept
+    have none.
     """
 
     family: str
@@ -59,6 +61,7 @@ class Adaptation:
     target_fingerprint: str = ""
     target_vector: tuple[_Finite, ...] = ()
     scores: dict[str, _Finite] = field(default_factory=dict)
+    detector: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[object, ...]:

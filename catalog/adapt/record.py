@@ -21,6 +21,7 @@ from catalog.physics.validate import Comparison
 from catalog.publish import publish
 from catalog.pull import Pulled
 from catalog.scoring.probe import probe
+from catalog.scoring.targets import about
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 from catalog.stores import open_store
@@ -181,4 +182,5 @@ def _record(
         curve=tuple((at.step, at.score) for at in run.run.curve if math.isfinite(at.score)),
         trained_share=run.run.share,
         energy_kwh=run.energy_kwh,
+        detector=about(done.target.detector),
     )

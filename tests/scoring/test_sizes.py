@@ -54,4 +54,6 @@ def test_nothing_is_learned_from_the_showers_of_a_shipped_file() -> None:
 
     file = Path(sample_models.__file__).parent / "data" / "par04-siw-electron.h5"
     digest = read_showers(file, limit=1).digest
-    assert not [run for run in evidence(RUNS, digest, 11, 300) if run.target == "par04-siw"]
+    assert not [
+        run for run in evidence(RUNS, digest, 11, 300) if run.target == "par04-siw-electron"
+    ]
