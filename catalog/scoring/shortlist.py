@@ -20,6 +20,7 @@ from catalog.showers import ShowerSet
 
 PROBED = 8  # models that are run
 _EXTRA = 4  # more of them that a fingerprint cannot place: told the geometry, or without one
+_SHAPE = '"shape":{'  # of a card whose domain gives a mesh
 _WORDS = tuple(f'"{name}"' for name in GEOMETRY[1:])  # of a card whose model is told the geometry
 
 
@@ -92,6 +93,23 @@ def newest(rows: Sequence[Row], store: str) -> list[Row]:
     for row in sorted(last.values(), key=lambda row: row.store != store):
         once.setdefault(row.digest or f"{row.store}:{row.ref}", row)
     return list(once.values())
+
+
+def unranked(rows: Sequence[Row], vectors: Mapping[str, bytes]) -> str:
+    """What to do about models whose card tells enough for a fingerprint, and that have none here.
+
+    An index of an older catalog has none at all; `catalog sync` reads them from the store.
+    """
+    able = [
+        row for row in rows if row.digest and row.e_low and row.particles and _SHAPE in row.card
+    ]
+    absent = sum(not vectors.get(row.digest) for row in able)
+    if not absent:
+        return ""
+    return (
+        f"{absent} of {len(able)} generators have no fingerprint in the index, so that nothing "
+        "tells how near they are before they are run; if their versions keep one, run: catalog sync"
+    )
 
 
 def _kind(row: Row, distance: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 from catalog.fingerprint import Kept, fingerprint
 from catalog.index import Row
 from catalog.index.rows import row_of
-from catalog.scoring.shortlist import newest, shortlist
+from catalog.scoring.shortlist import newest, shortlist, unranked
 from catalog.showers import ShowerSet
 from catalog.stores import Committed
 from tests.toys import generator_card, shower_set
@@ -98,3 +98,12 @@ def test_one_version_of_a_model_is_proposed_once_whatever_stores_it_lies_in(
     copies = [replace(each, store="other") for each in (row, later)]
     (only,) = newest([*copies, row, later], "memory")
     assert (only.store, only.version) == ("memory", 2)
+
+
+def test_an_index_without_fingerprints_says_how_to_get_them(target: ShowerSet) -> None:
+    rows, vectors = rows_at(target, 3)
+    assert unranked(rows, vectors) == ""
+    assert unranked(rows, {}).startswith("3 of 3 generators have no fingerprint in the index")
+    assert unranked(rows, {}).endswith("run: catalog sync")
+    bare = replace(rows[0], digest="", card="")  # undocumented: no sync gives it one
+    assert unranked([bare, *rows[1:]], vectors) == ""
