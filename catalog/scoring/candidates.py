@@ -11,11 +11,11 @@ from catalog.index import Row
 from catalog.physics.observables import Observables
 from catalog.pull import Pulled, fetch
 from catalog.scoring.order import Entrant, Judge, place
-from catalog.scoring.predict import Prediction, predict_seconds, saving
+from catalog.scoring.predict import Prediction, predict_seconds, savings
 from catalog.scoring.probe import Probe, probe
-from catalog.scoring.saving import Saving
+from catalog.scoring.saving import Savings
 from catalog.scoring.shortlist import Listed
-from catalog.scoring.tried import try_out
+from catalog.scoring.tried import TRIED, try_out
 from catalog.seen import seen_by
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
@@ -41,6 +41,7 @@ class Candidate:
     """One probed model's place in the ranking.
 
     rank : mean rank over the untrained scores, 1 is best
+    prediction : None without recorded runs of its family
     tried : w1_geomean on held-out showers after a few steps; None unless asked for
     """
 
@@ -48,7 +49,7 @@ class Candidate:
     rank: float
     prediction: Prediction | None
     seconds: float | None
-    saved: Saving | None
+    saved: Savings | None
     tried: float | None = None
 
     @property
@@ -91,9 +92,20 @@ def run_all(
 
 
 def rank_all(
-    found: Sequence[Ran], judge: Judge, log: Sequence[Adaptation], target: ShowerSet
+    found: Sequence[Ran],
+    judge: Judge,
+    log: Sequence[Adaptation],
+    target: ShowerSet,
+    floor: float,
 ) -> tuple[tuple[Candidate, ...], bool]:
-    """Best first, and whether their intervals are calibrated."""
+    """Best first, and whether their intervals are calibrated.
+
+    A family that nobody has adapted is not predicted, and comes behind those that are.
+
+    Parameters
+    ----------
+    floor : no prediction is below it
+    """
     rows = [ran.listed.row for ran in found]
     entrants = [
         Entrant(row.digest, row.family, ran.probe.zero_shot, ran.probe.scores)
@@ -101,13 +113,12 @@ def rank_all(
     ]
     placed = place(judge, entrants, len(target))
     made = []
-    for row, ran, rank, known in zip(rows, found, placed.rank, placed.predictions, strict=True):
-        saved = None
-        if known:
-            saved = saving(log, target.digest, target.pdg, known.predicted, len(target))
+    for row, ran, rank, told in zip(rows, found, placed.rank, placed.predictions, strict=True):
+        known = told.at_least(floor) if told and judge.learned.knows(row.family) else None
+        saved = savings(log, target.digest, target.pdg, known, len(target)) if known else None
         seconds = predict_seconds(log, row.family, len(target))
         made.append(Candidate(ran, rank, known, seconds, saved))
-    order = sorted(range(len(made)), key=lambda i: placed.place[i])
+    order = sorted(range(len(made)), key=lambda i: (not made[i].prediction, placed.place[i]))
     return tuple(made[i] for i in order), placed.calibrated
 
 
@@ -116,11 +127,16 @@ def try_all(
 ) -> tuple[tuple[Candidate, ...], float | None]:
     """Put those that a few steps of training brought nearest first; and what scratch reached.
 
+    The best of families that are not predicted is among them: nothing else can tell of it.
+
     Raises
     ------
     MissingExtra
     """
-    reached, scratch = try_out({c.ref: c.ran.pulled for c in ranking}, target, seed, say)
+    strangers = [c for c in ranking if not c.prediction]
+    known = [c for c in ranking if c.prediction]
+    chosen = [*known[: TRIED - 1], *strangers[:1], *known[TRIED - 1 :], *strangers[1:]]
+    reached, scratch = try_out({c.ref: c.ran.pulled for c in chosen}, target, seed, say)
     told = [replace(c, tried=reached.get(c.ref)) for c in ranking]
     first = sorted((c for c in told if c.tried is not None), key=lambda c: c.tried or 0.0)
     return (*first, *(c for c in told if c.tried is None)), scratch

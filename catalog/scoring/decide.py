@@ -34,6 +34,11 @@ class Best:
     tried: float | None = None
     tried_scratch: float | None = None
 
+    @property
+    def ahead(self) -> bool:
+        """Whether it was tried, and is nearer than scratch after as many steps."""
+        return None not in (self.tried, self.tried_scratch) and self.tried <= self.tried_scratch  # type: ignore[operator]
+
 
 def decide(
     best: Best, scratch: Prediction | None, runs: Sequence[Adaptation]
@@ -42,7 +47,7 @@ def decide(
     past = past_of(runs)
     rule = calibrate(past)
     known = len(past) >= _KNOWN_TARGETS
-    if known and math.log(best.nearest) > rule.furthest:
+    if known and math.log(best.nearest) > rule.furthest and not best.ahead:
         return "nothing-fits", (
             f"even the nearest model starts {best.nearest:.2g} spreads away, further than "
             f"{math.exp(rule.furthest):.2g}: far beyond where recorded adaptations began"
@@ -80,16 +85,17 @@ def past_of(runs: Sequence[Adaptation]) -> list[Past]:
         if not adapted or scratch is None:
             continue
         told = [
-            (learned.predict(r.family, r.model, math.log(r.zero_shot or 1.0)), r) for r in adapted
+            (learned.predict(r.family, r.model, math.log(r.zero_shot or 1.0)), r)
+            for r in adapted
+            if learned.knows(r.family)
         ]
-        first = min(told, key=lambda pair: pair[0].predicted if pair[0] else pair[1].zero_shot or 0)
-        if first[0] is None:
+        known = [(forecast.predicted, run.model) for forecast, run in told if forecast]
+        if not known:
             continue
+        forecast, first = min(known)
         nearest = min(math.log(run.zero_shot or 1.0) for run in adapted)
-        of_first = [run.reached for run in adapted if run.model == first[1].model]
-        found.append(
-            Past(math.log(first[0].predicted), nearest, _mean(of_first), scratch.predicted)
-        )
+        of_first = [run.reached for run in adapted if run.model == first]
+        found.append(Past(math.log(forecast), nearest, _mean(of_first), scratch.predicted))
     return found
 
 
@@ -105,7 +111,9 @@ def _mean(values: Sequence[float]) -> float:
 def _untold(best: Best) -> tuple[Verdict, str]:
     """Nothing recorded to compare with."""
     if best.tried is not None and best.tried_scratch is not None:
-        return _tried(best, best.tried, best.tried_scratch)
+        return ("adapt" if best.ahead else "scratch"), (
+            f"{_steps(best)}; too few recorded runs to predict where both end"
+        )
     if best.nearest < _UNTOLD:
         return "adapt", (
             "models start within one spread of the target; no recorded runs yet, so this is not "
@@ -117,18 +125,28 @@ def _untold(best: Best) -> tuple[Verdict, str]:
     )
 
 
-def _tried(best: Best, tried: float, scratch: float) -> tuple[Verdict, str]:
-    words = f"after as many steps {best.ref} is at {tried:.3g} and scratch at {scratch:.3g}"
-    return ("adapt" if tried <= scratch else "scratch"), f"{words}; no recorded runs yet"
+def _steps(best: Best) -> str:
+    return (
+        f"after as many steps {best.ref} is at {best.tried:.3g} and scratch at "
+        f"{best.tried_scratch:.3g}"
+    )
 
 
 def _compared(
     best: Best, known: Prediction, scratch: Prediction, rule: Rule | None
 ) -> tuple[Verdict, str]:
-    """By what recorded runs predict; by the rule that would have been right on them, if it is."""
-    ahead = math.log(known.predicted / scratch.predicted)
-    limit = rule.offset if rule else 0.0
-    both = f"{known.predicted:.3g} expected from {best.ref}, {scratch.predicted:.3g} from scratch"
-    if ahead > limit:
-        return "scratch", f"training from scratch is expected to end lower: {both}"
-    return "adapt", f"adapting is expected to end lower: {both}"
+    """By what recorded runs predict; by the rule that would have been right on them, if it is.
+
+    A few steps of training bound both: what is reached is not lost again. A pretrained model is
+    ahead at first, so if scratch is, nothing that was recorded elsewhere speaks for adapting.
+    """
+    adapted, fresh = known.predicted, scratch.predicted
+    both, tried = f"{adapted:.3g} expected from {best.ref}, {fresh:.3g} from scratch", ""
+    if best.tried is not None and best.tried_scratch is not None:
+        if not best.ahead:
+            return "scratch", f"scratch is ahead already: {_steps(best)}; recorded runs say {both}"
+        adapted, fresh = min(adapted, best.tried), min(fresh, best.tried_scratch)
+        tried = f"; {_steps(best)}, which bounds where they end"
+    if math.log(adapted / fresh) > (rule.offset if rule else 0.0):
+        return "scratch", f"training from scratch is expected to end lower: {both}{tried}"
+    return "adapt", f"adapting is expected to end lower: {both}{tried}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from catalog.compat import particle_class
 from catalog.domain.mesh import Layer
 from catalog.showers import ShowerSet, scale_of
 
@@ -16,11 +17,66 @@ _NEAR_UNIT = 5.0  # a response within this factor of 1000 or 1/1000 is one of un
 # Coarser cells smear all rings of R_M / 2 and all layers of 1 X0 into one another.
 _WIDEST_RM, _THICKEST_X0 = 1.5, 3.0
 _SEEN_RM = 2.5  # what lies further out is not compared
+# Share of showers without any energy. Electrons and photons always leave some; a hadron may pass an
+# ECAL, and a muon a coarse stack.
+_EMPTY_EM, _EMPTY = 0.02, 0.5
+_COPIES = 0.01  # share of showers that are copies of others, from which on it is said
 
 
 def doubt(target: ShowerSet) -> str | None:
     """Why no model can be compared with these showers; None if nothing speaks against it."""
-    return _units(target) or _coarse(target)
+    return _broken(target) or _empty(target) or _units(target) or _coarse(target)
+
+
+def notes(target: ShowerSet) -> tuple[str, ...]:
+    """What looks wrong with showers that can be compared all the same."""
+    empty, copies = _empties(target), _copies(target)
+    found = []
+    if empty:
+        found.append(f"{empty:.1%} of the showers hold no energy, and are compared like all others")
+    if copies > _COPIES:
+        found.append(
+            f"{copies:.0%} of the showers are copies of others: there are fewer than it says"
+        )
+    return tuple(found)
+
+
+def _broken(target: ShowerSet) -> str | None:
+    """Readers refuse such files; showers that come from elsewhere were never checked."""
+    bad = (
+        ~np.isfinite(target.visible_gev)
+        | ~np.isfinite(target.incident_gev)
+        | (target.incident_gev <= 0)
+    )
+    if bad.any():
+        row = int(np.argmax(bad))
+        return f"shower {row} holds energies that are no numbers, or came from no energy at all"
+    if target.energies.size and float(target.energies.min()) < 0:
+        return "there are cells of negative energy: give what was deposited, without a pedestal"
+    return None
+
+
+def _empty(target: ShowerSet) -> str | None:
+    share = _empties(target)
+    electromagnetic = particle_class(target.pdg) == "electromagnetic"
+    if share <= (_EMPTY_EM if electromagnetic else _EMPTY):
+        return None
+    return (
+        f"{share:.0%} of the showers hold no energy: PDG {target.pdg} leaves some in any "
+        "calorimeter that it enters; was the file filled, and did the beam hit?"
+    )
+
+
+def _empties(target: ShowerSet) -> float:
+    return float(np.mean(target.visible_gev <= 0))
+
+
+def _copies(target: ShowerSet) -> float:
+    """Share of the showers that hold energy and agree with another in both energies."""
+    visible = target.visible_gev
+    both = np.stack([target.incident_gev, visible])[:, visible > 0]
+    different = int(np.unique(both, axis=1).shape[1])
+    return float(1 - different / max(both.shape[1], 1))
 
 
 def energies_doubt(target: ShowerSet, covered: Iterable[tuple[float, float]]) -> str:

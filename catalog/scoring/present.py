@@ -13,6 +13,7 @@ from catalog.scoring.candidates import Candidate
 from catalog.scoring.predict import Prediction
 from catalog.scoring.probe import Observed
 from catalog.scoring.recommend import Recommendation
+from catalog.scoring.saving import Savings
 from catalog.scoring.tried import STEPS
 from catalog.text import number, table
 
@@ -37,6 +38,8 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
         "ranking": [_row(candidate) for candidate in found.ranking],
         "scratch": {**_numbers(found.scratch), "probe": _tried(found.tried)},
         "floor": found.floor,
+        "floor_of": _floor_of(found),
+        "zero_shot_floor": found.halves,
         "not_probed": {
             "models": len(found.others),
             "next": [
@@ -44,6 +47,7 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
                 for other in found.others[:_NEXT]
             ],
         },
+        "doubts": list(found.doubts),
         "excluded": [{"ref": ref, "why": why} for ref, why in found.excluded],
     }  # fmt: skip
 
@@ -65,9 +69,10 @@ def human(found: Recommendation, data: str) -> str:
     if found.others:
         named = ", ".join(other.row.ref for other in found.others[:_NEXT])
         lines.append(f"not run  {len(found.others)} models of further fingerprints, next: {named}")
+    lines += [f"doubt    {each}" for each in found.doubts]
     lines.append(f"verdict  {found.verdict}: {found.reason}")
     if found.ranking:
-        lines.append(_honesty(found))
+        lines += [*_silence(found), _honesty(found)]
     if found.verdict == "adapt":
         lines.append(
             f"next     catalog adapt {found.ranking[0].ref} --data {shlex.quote(data)} "
@@ -77,16 +82,16 @@ def human(found: Recommendation, data: str) -> str:
 
 
 def _table(found: Recommendation) -> str:
-    half = found.showers // 2
     rows = [
         (
-            c.ref, _range(c.prediction), number(c.zero_shot), number(c.tried), _saved(c),
+            c.ref, _range(c.prediction), number(c.zero_shot), number(c.tried), saved_words(c.saved),
             number(c.rank, 2), number(c.seconds, 2),
         )
         for c in found.ranking
     ]  # fmt: skip
     rows.append(("from scratch", _range(found.scratch), "-", number(found.tried), "-", "-", "-"))
-    rows.append((f"floor ({half} against {half})", "-", number(found.floor), "-", "-", "-", "-"))
+    floor = "-" if found.floor == found.halves else number(found.floor, 2)
+    rows.append(("floor", floor, number(found.halves), "-", "-", "-", "-"))
     head = ("MODEL", "PREDICTED (80 %)", "ZERO-SHOT", f"{STEPS} STEPS", "SAVED", "RANK", "SECONDS")
     used = [i for i in range(len(head)) if i != 3 or any(row[3] != "-" for row in rows)]
     return table([head[i] for i in used], [[row[i] for i in used] for row in rows])
@@ -121,8 +126,11 @@ def _row(c: Candidate) -> dict[str, Any]:
     return {
         "ref": c.ref, "digest": row.digest, "family": row.family, **_numbers(c.prediction),
         "zero_shot": c.zero_shot, "rank": c.rank,
-        "saved_showers": None if c.saved is None else round(c.saved.showers),
-        "saved_is": c.saved.censored or "about" if c.saved else None,
+        "not_predicted": None if c.prediction else _unpredicted(row.family),
+        "saved_showers": round(c.saved.middle.showers) if c.saved else None,
+        "saved_low": _whole(c.saved.low) if c.saved else None,
+        "saved_high": _whole(c.saved.high) if c.saved else None,
+        "saved_is": c.saved.middle.censored or "about" if c.saved else None,
         "quote": {"seconds": c.seconds, "usd": None, "co2_kg": None, "where": "here"},
         "stage": "probe" if c.tried is None else "gradients",
         "chosen_by": c.ran.listed.why, "fingerprint": _finite(c.ran.listed.distance),
@@ -144,11 +152,41 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _saved(c: Candidate) -> str:
-    if c.saved is None:
+def _floor_of(found: Recommendation) -> str | None:
+    if found.floor is None:
+        return None
+    return "these showers" if found.floor == found.halves else "recorded runs"
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def saved_words(saved: Savings | None) -> str:
+    """`150 (90..220)`; an end that the scratch curve does not tell is left open."""
+    if saved is None:
         return "-"
-    sign = {"at least": ">", "at most": "<", "": ""}[c.saved.censored]
-    return f"{sign}{c.saved.showers:.0f}"
+    value = f"{saved.middle.showers:.0f}"
+    low, high = ("" if end is None else f"{end:.0f}" for end in (saved.low, saved.high))
+    middle = f"{saved.middle.censored} {value}".strip()
+    if saved.middle.censored and {low, high} <= {"", value}:
+        return middle
+    return f"{middle} ({low}..{high})"
+
+
+def _unpredicted(family: str | None) -> str:
+    return f"too few recorded runs of the family {family}"
+
+
+def _silence(found: Recommendation) -> list[str]:
+    """Which models are not predicted though others are, and so stand behind them."""
+    families = {str(c.ran.listed.row.family) for c in found.ranking if not c.prediction}
+    if not families or not any(c.prediction for c in found.ranking):
+        return []
+    return [
+        f"note     not predicted, and so ranked last: {', '.join(sorted(families))} (fewer than 3 "
+        "recorded runs of the family); --probe also tries the first of them"
+    ]
 
 
 def _honesty(found: Recommendation) -> str:

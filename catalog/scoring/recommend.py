@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from catalog.adapt.log import Adaptation
 from catalog.compat import check_target
@@ -17,15 +18,17 @@ from catalog.errors import NothingFits
 from catalog.index import Index, Query
 from catalog.physics.distances import w1_geomean
 from catalog.physics.observables import Observables, observe
-from catalog.scoring.candidates import Candidate, Say, rank_all, run_all, try_all
+from catalog.scoring.candidates import Candidate, Ran, Say, rank_all, run_all, try_all
 from catalog.scoring.decide import Best, Verdict, decide, nothing_possible
-from catalog.scoring.doubts import doubt
+from catalog.scoring.doubts import doubt, notes
 from catalog.scoring.order import judge_of
-from catalog.scoring.predict import Prediction, evidence, predict_scratch
-from catalog.scoring.shortlist import PROBED, Listed, newest, shortlist
+from catalog.scoring.predict import Prediction, evidence, floor_of, predict_scratch
+from catalog.scoring.shortlist import PROBED, Listed, newest, shortlist, unranked
+from catalog.scoring.targets import elsewhere
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 
+Trial = Callable[[tuple[Candidate, ...]], tuple[tuple[Candidate, ...], float | None]]
 _ALL = 1_000_000  # rows: the whole index
 
 
@@ -33,11 +36,14 @@ _ALL = 1_000_000  # rows: the whole index
 class Recommendation:
     """The answer.
 
-    floor : distance between two halves of the target's own showers
+    floor : of predictions: full simulation against full simulation as recorded runs were judged;
+        without runs that of the halves
+    halves : distance between two halves of the target's own showers
     excluded : (ref, why) of models that cannot be adapted to the target
     others : could be adapted too, and were not run
     tried : what scratch reached, where a few steps of training were asked for
     calibrated : whether the intervals of models were measured on left-out targets
+    doubts : what looks wrong with the showers, though they can be compared
     """
 
     target: ShowerSet
@@ -46,10 +52,12 @@ class Recommendation:
     ranking: tuple[Candidate, ...] = ()
     scratch: Prediction | None = None
     floor: float | None = None
+    halves: float | None = None
     excluded: tuple[tuple[str, str], ...] = ()
     others: tuple[Listed, ...] = ()
     tried: float | None = None
     calibrated: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def showers(self) -> int:
@@ -81,25 +89,40 @@ def recommend(
     if why := _unfit(target):
         return Recommendation(target, "nothing-fits", why)
     rows = newest(index.search(Query(task="shower-generation", limit=_ALL))[1], settings.store)
-    seen = observe(target)
-    listed = shortlist(target, rows, index.vectors(), models, seen)
+    seen, vectors = observe(target), index.vectors()
+    if words := unranked(rows, vectors):
+        say(words)
+    listed = shortlist(target, rows, vectors, models, seen)
     found, refused = run_all(listed.chosen, target, seen, settings, seed, say)
-    excluded = (*listed.excluded, *refused)
+    made = Recommendation(
+        target, "nothing-fits", "", halves=_halves(seen), doubts=notes(target),
+        excluded=(*listed.excluded, *refused), others=listed.others,
+    )  # fmt: skip
     if not found:
-        why = nothing_possible(target, rows, excluded)
-        return replace(Recommendation(target, "nothing-fits", why), excluded=excluded)
+        return replace(made, reason=nothing_possible(target, rows, made.excluded))
+    trial = partial(try_all, target=target, seed=seed, say=say) if gradients else None
+    return _weighed(made, found, elsewhere(log, target.detector), trial)
+
+
+def _weighed(
+    made: Recommendation, found: Sequence[Ran], log: Sequence[Adaptation], trial: Trial | None
+) -> Recommendation:
+    """The models that ran in order, and the best of them beside scratch."""
+    target = made.target
     runs = evidence(log, target.digest, target.pdg, len(target))
-    ranking, calibrated = rank_all(found, judge_of(runs), log, target)
+    floor = floor_of(runs) or made.halves or 0.0
+    ranking, calibrated = rank_all(found, judge_of(runs), log, target, floor)
     tried, scratch = None, predict_scratch(runs)
-    if gradients:
-        ranking, tried = try_all(ranking, target, seed, say)
-    answer = decide(_best(ranking, tried), scratch, runs)
-    return Recommendation(
-        target, *answer, ranking, scratch, _floor(seen), excluded, listed.others, tried, calibrated
-    )
+    if trial:
+        ranking, tried = trial(ranking)
+    verdict, reason = decide(_best(ranking, tried), scratch, runs)
+    return replace(
+        made, verdict=verdict, reason=reason, ranking=ranking, scratch=scratch, floor=floor,
+        tried=tried, calibrated=calibrated,
+    )  # fmt: skip
 
 
-def _floor(seen: Observables) -> float:
+def _halves(seen: Observables) -> float:
     half = len(seen) // 2
     return w1_geomean(seen.values[:half], seen.values[half:])
 

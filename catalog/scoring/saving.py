@@ -25,6 +25,25 @@ class Saving:
     censored: Censored
 
 
+@dataclass(frozen=True)
+class Savings:
+    """What a prediction saves; `least` and `most` are of the worst and the best end of it."""
+
+    middle: Saving
+    least: Saving
+    most: Saving
+
+    @property
+    def low(self) -> float | None:
+        """At least so many; None where the scratch curve ends before it tells."""
+        return None if self.least.censored == "at most" else self.least.showers
+
+    @property
+    def high(self) -> float | None:
+        """At most so many; None where the scratch curve ends before it tells."""
+        return None if self.most.censored == "at least" else self.most.showers
+
+
 def saved_showers(scratch: Mapping[int, float], reached: float, showers: int) -> Saving:
     """Where a tuned scratch curve reaches what adapting `showers` showers did.
 

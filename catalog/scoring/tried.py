@@ -20,7 +20,7 @@ from catalog.pull import Pulled
 from catalog.showers import ShowerSet
 
 STEPS = 40
-_TRIED = 3  # models, best first
+TRIED = 3  # models, best first
 _BATCH = 64
 _HELD_OUT = 0.5  # share of the showers that judge; the rest train
 _JUDGED = 300  # showers generated to be judged
@@ -41,7 +41,7 @@ def try_out(
     """
     reached: dict[str, float] = {}
     scratch: float | None = None
-    for ref, parent in list(parents.items())[:_TRIED]:
+    for ref, parent in list(parents.items())[:TRIED]:
         name = parent.card.family or ""
         try:
             family = load_family(name)

@@ -73,6 +73,39 @@ def test_recorded_runs_turn_into_predictions_and_decide(place: Place, tmp_path: 
     assert place.ask(target, adapted[:2] + scratch(1.0)).ranking[0].prediction is None
 
 
+def test_a_family_that_nobody_has_adapted_is_not_predicted_and_comes_last(
+    place: Place, tmp_path: Path
+) -> None:
+    target = shower_set(tmp_path / "f.h5", n=100, depth=6.0)
+    place.add("stranger", depth=6.0, family="3dgan")
+    place.add("known", depth=4.0)
+    runs = [replace(RUN, showers=100, seed=seed) for seed in range(3)]
+    assert [c.ref for c in place.ask(target).ranking] == ["stranger@1", "known@1"]
+    found = place.ask(target, runs)
+    assert [c.ref for c in found.ranking] == ["known@1", "stranger@1"]
+    known, stranger = as_dict(found)["ranking"]
+    assert known["predicted"] and known["not_predicted"] is None
+    assert (stranger["predicted"], stranger["saved_showers"]) == (None, None)
+    assert stranger["not_predicted"] == "too few recorded runs of the family 3dgan"
+    assert "not predicted, and so ranked last: 3dgan" in human(found, "f.h5")
+
+
+def test_no_number_of_a_recommendation_is_below_the_floor_beside_it(
+    place: Place, tmp_path: Path
+) -> None:
+    target = shower_set(tmp_path / "f.h5", n=100)
+    place.add("one")
+    low = [replace(RUN, showers=100, seed=seed, reached=0.001) for seed in range(3)]
+    scratch = [replace(run, strategy="scratch", model="", zero_shot=None) for run in low]
+    found = as_dict(place.ask(target, low + scratch))
+    ends = [found["ranking"][0], found["scratch"]]
+    assert found["floor"] == RUN.floor
+    assert found["floor_of"] == "recorded runs"
+    assert min(each[key] for each in ends for key in ("predicted", "low", "high")) == RUN.floor
+    alone = as_dict(place.ask(target))
+    assert (alone["floor"], alone["floor_of"]) == (alone["zero_shot_floor"], "these showers")
+
+
 def test_models_that_cannot_be_adapted_say_why(tmp_path: Path) -> None:
     target = shower_set(tmp_path / "f.h5")
     card = generator_card("m")

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from catalog.adapt.family import CHECKPOINT_FILE, Checkpoint
+from catalog.adapt.log import Adaptation
 from catalog.errors import BadFile, MissingExtra, UsageError
 from catalog.scoring import tried
 from catalog.scoring.chart import check_picture, draw
@@ -18,7 +19,12 @@ from catalog.showers import PHYSICS_SHAPE
 from tests.scoring.places import Place
 from tests.toys import shower_set
 
-SCORES = {"good": 0.2, "bad": 0.6, "broken": None}
+SCORES = {"good": 0.2, "bad": 0.6, "broken": None, "stranger": 0.1}
+RUN = Adaptation(
+    family="toy", strategy="full", model="sha256:m", model_ref="m@1", target="elsewhere",
+    target_digest="sha256:t", pdg=22, showers=80, steps=800, seed=0, zero_shot=2.0, reached=0.5,
+    floor=0.1, seconds=30.0, device="cpu", date="2026-11-23",
+)  # fmt: skip
 
 
 class FamilyDouble:
@@ -65,6 +71,23 @@ def test_what_a_few_steps_bring_nearest_comes_first_beside_scratch(asked: Recomm
     assert [row["stage"] for row in rows] == ["gradients", "gradients", "probe"]
     assert rows[0]["probe"] == {"steps": tried.STEPS, "w1_geomean": 0.2}
     assert "40 STEPS" in human(asked, "f.h5")
+
+
+def test_a_model_that_is_not_predicted_is_tried_beside_the_best_two(
+    tmp_path: Path, doubled: None
+) -> None:
+    place = Place(tmp_path)
+    for name, depth in (("bad", 6.0), ("broken", 5.0), ("good", 4.0)):
+        place.add(name, depth=depth)
+    place.add("stranger", depth=3.0, family="3dgan")
+    runs = [replace(RUN, seed=seed) for seed in range(3)]
+    target = shower_set(tmp_path / "f.h5", n=80)
+    assert place.ask(target, runs).ranking[-1].ref == "stranger@1"
+    found = place.ask(target, runs, gradients=True)
+    assert found.ranking[0].ref == "stranger@1"
+    assert found.verdict == "adapt"
+    assert "too few recorded runs to predict where both end" in found.reason
+    assert sum(c.tried is not None for c in found.ranking) == 2  # the third is broken
 
 
 def test_without_torch_the_tier_says_what_to_install(

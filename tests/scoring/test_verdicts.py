@@ -13,7 +13,7 @@ import pytest
 from catalog.adapt.log import Adaptation, read_records
 from catalog.domain import load_detector
 from catalog.domain.mesh import Layer, Mesh, rebin
-from catalog.scoring.doubts import doubt
+from catalog.scoring.doubts import doubt, notes
 from catalog.scoring.present import as_dict
 from catalog.showers import ShowerSet
 from catalog.showers.reader import read_showers
@@ -41,9 +41,8 @@ def place(tmp_path: Path) -> Place:
 
 
 def evidence() -> list[Adaptation]:
-    """Recorded runs, said to be of others' showers, so that they count for the shipped files."""
-    runs = read_records(ROOT / "evidence.jsonl")
-    return [replace(run, target_digest=f"elsewhere {run.target_digest}") for run in runs]
+    """Recorded runs, said to be of the family of the toys."""
+    return [replace(run, family="toy") for run in read_records(ROOT / "evidence.jsonl")]
 
 
 def scaled(showers: ShowerSet, cells: float, incident: float = 1.0) -> ShowerSet:
@@ -112,6 +111,46 @@ def coarser(showers: ShowerSet, times: int) -> ShowerSet:
 @pytest.mark.parametrize("name", FILES)
 def test_full_simulation_itself_raises_no_doubt(name: str) -> None:
     assert doubt(full(name)) is None
+
+
+def emptied(showers: ShowerSet, rows: slice) -> ShowerSet:
+    energies = showers.energies.copy()
+    energies[rows] = 0
+    return replace(showers, energies=energies)
+
+
+def test_half_empty_showers_fit_nothing_and_say_why(place: Place) -> None:
+    found = place.ask(emptied(full("clic-siw-photon"), slice(None, None, 2)))
+    assert found.verdict == "nothing-fits"
+    assert "50% of the showers hold no energy" in found.reason
+
+
+def test_a_few_empty_showers_and_copies_are_said(place: Place) -> None:
+    showers = full("clic-siw-photon")
+    assert notes(showers) == ()
+    rows = np.concatenate([np.arange(80), np.zeros(20, int)])
+    odd = emptied(showers.take(rows), slice(1, 2))
+    found = place.ask(odd)
+    assert found.verdict != "nothing-fits"
+    assert found.doubts == (
+        "1.0% of the showers hold no energy, and are compared like all others",
+        "20% of the showers are copies of others: there are fewer than it says",
+    )
+    assert as_dict(found)["doubts"] == list(found.doubts)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e-3])
+def test_cells_that_no_detector_measures_are_refused_whoever_made_them(value: float) -> None:
+    showers = full("pbwo4-electron")
+    energies = showers.energies.copy()
+    energies[3, 7] = value
+    assert doubt(replace(showers, energies=energies)) is not None
+
+
+def test_hadrons_may_pass_a_calorimeter_but_not_most_of_them() -> None:
+    showers = replace(full("pbwo4-electron"), pdg=211)
+    assert doubt(emptied(showers, slice(0, 30))) is None
+    assert doubt(emptied(showers, slice(0, 60))) is not None
 
 
 def test_models_of_another_energy_scale_are_never_put_forward(tmp_path: Path) -> None:
