@@ -177,11 +177,20 @@ def parse_card(text: str, where: str) -> Card:
 
 def read_card(folder: Path) -> Card:
     """Read `card.yaml` of a version folder."""
-    path = folder / CARD_FILE
+    return read_card_file(folder / CARD_FILE)
+
+
+def read_card_file(path: Path) -> Card:
+    """Read a card from a file of any name.
+
+    Raises
+    ------
+    CheckFailed
+    """
     try:
         text = _read_bounded(path).decode("utf-8")
     except FileNotFoundError as exc:
-        raise CheckFailed(str(folder), [f"{CARD_FILE} is missing"]) from exc
+        raise CheckFailed(str(path.parent), [f"{path.name} is missing"]) from exc
     except UnicodeDecodeError as exc:
         raise CheckFailed(str(path), ["not UTF-8 text"]) from exc
     except OSError as exc:

@@ -5,6 +5,7 @@ Files are admitted by content, not by extension, and all problems are reported a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,15 @@ def check_onnx(path: Path, card: Card) -> list[str]:
 def _check_card(card: Card, model: OnnxFile) -> list[str]:
     """The card against itself and against the model."""
     return [
-        *_compare("input", card.inputs, model.inputs),
-        *_compare("output", card.outputs, model.outputs),
-        *(f"{CARD_FILE}: {problem}" for problem in (*_check_showers(card), *check_sizes(card))),
+        *compare_tensors("input", card.inputs, model.inputs),
+        *compare_tensors("output", card.outputs, model.outputs),
+        *check_card(card),
     ]
+
+
+def check_card(card: Card) -> list[str]:
+    """The card against itself."""
+    return [f"{CARD_FILE}: {problem}" for problem in (*_check_showers(card), *check_sizes(card))]
 
 
 def _check_showers(card: Card) -> list[str]:
@@ -95,8 +101,10 @@ def _check_showers(card: Card) -> list[str]:
     ]
 
 
-def _compare(where: str, specs: tuple[TensorSpec, ...], found: dict[str, Tensor]) -> list[str]:
-    """Tensors of the card against those of the graph."""
+def compare_tensors(
+    where: str, specs: tuple[TensorSpec, ...], found: Mapping[str, Tensor]
+) -> list[str]:
+    """Tensors of the card against those of the model."""
     problems = [
         f"{MODEL_FILE}: {where} {name!r} is not described in the card"
         for name in found

@@ -19,7 +19,7 @@ from catalog.errors import BadFile, DigestMismatch
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST = 4_000_000  # bytes
 _CHUNK = 1 << 20
-_PATH = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
+_PATH = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 

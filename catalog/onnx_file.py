@@ -53,13 +53,14 @@ def read_onnx(path: Path) -> OnnxFile:
         reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:300]
         raise BadFile(f"not a valid ONNX model: {reason}") from exc
     return OnnxFile(
-        {info.name: _tensor(info) for info in model.graph.input},
-        {info.name: _tensor(info) for info in model.graph.output},
+        {info.name: tensor_of(info) for info in model.graph.input},
+        {info.name: tensor_of(info) for info in model.graph.output},
         frozenset(posixpath.normpath(place) for place in _external(model)),
     )
 
 
-def _tensor(info: Any) -> Tensor:
+def tensor_of(info: Any) -> Tensor:
+    """What a ValueInfoProto says of one input or output."""
     tensor = info.type.tensor_type
     sizes = (d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
     return Tensor(_TYPES.get(tensor.elem_type, "another type"), tuple(max(n, -1) for n in sizes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.card import Card, read_card
@@ -30,7 +30,7 @@ from catalog.manifest import (
 )
 from catalog.refs import parse_ref
 from catalog.settings import Settings, load_settings
-from catalog.stores import Committed, Store, open_store
+from catalog.stores import Committed, Store, open_named
 from catalog.testvectors import MODEL_FILE
 
 _MAX_VERSION_BYTES = 100_000_000_000
@@ -52,8 +52,8 @@ class Pulled:
         return f"{self.name}@{self.version}" if self.version else f"{self.name} (unpublished)"
 
 
-def pull(ref: str, settings: Settings | None = None) -> Pulled:
-    """Pull a version into the cache and return where it is.
+def pull(ref: str, settings: Settings | None = None, *, as_bytes: bool = False) -> Pulled:
+    """Pull a version into the cache and return where it is; `as_bytes` as for `fetch`.
 
     Raises
     ------
@@ -62,7 +62,8 @@ def pull(ref: str, settings: Settings | None = None) -> Pulled:
     settings = settings or load_settings()
     with open_index(settings.home) as index:
         version = resolve(ref, index, settings.store)
-    return fetch(version, settings)
+    where = replace(settings, store=parse_ref(ref).store or settings.store)
+    return fetch(version, where, as_bytes=as_bytes)
 
 
 def find(ref_or_folder: str, settings: Settings | None = None) -> Pulled:
@@ -88,10 +89,11 @@ def read_folder(folder: Path) -> Pulled:
     return Pulled(card.name, 0, build_manifest(folder).digest, folder, card)
 
 
-def resolve(ref: str, index: Index, store: str) -> Committed:
+def resolve(ref: str, index: Index, store: str, *, gone: bool = False) -> Committed:
     """The version that a reference means in the configured store: the newest if it names none.
 
-    An alias is asked of the store, because it may have moved since the last sync.
+    An alias is asked of the store, because it may have moved since the last sync. What was deleted
+    is found only with `gone`.
 
     Raises
     ------
@@ -100,13 +102,19 @@ def resolve(ref: str, index: Index, store: str) -> Committed:
     """
     wanted, number = parse_ref(ref), None
     if wanted.alias:
-        number = _aliased(open_store(wanted.store or store), wanted.name, wanted.alias)
+        number = _aliased(open_named(wanted.store or store), wanted.name, wanted.alias)
     rows = index.lookup(
         wanted.name,
         store=wanted.store or store,
         version=number or wanted.version,
         digest=wanted.digest,
     )
+    if rows and rows[0].gone and not gone:
+        raise NotFound(
+            f"{rows[0].ref} was deleted in the store {rows[0].store!r} (noticed on "
+            f"{rows[0].gone})",
+            f"what is known of it: catalog show {ref}",
+        )
     if rows:
         return Committed(rows[0].name, rows[0].version, rows[0].digest)
     names = index.names()
@@ -141,31 +149,48 @@ def _aliased(store: Store, name: str, alias: str) -> int:
     return known[alias]
 
 
-def fetch(version: Committed, settings: Settings, store: Store | None = None) -> Pulled:
+def fetch(
+    version: Committed, settings: Settings, store: Store | None = None, *, as_bytes: bool = False
+) -> Pulled:
     """Fetch a resolved version; an intact copy in the cache is used without asking the store.
 
-    The store is `settings.store`, opened when it is needed, unless one is given.
+    The store is `settings.store`, opened when it is needed, unless one is given. `as_bytes` fetches
+    a version that has no model of ours, e.g. an annotated one of pickles: its files are verified
+    and copied, and nothing more. Whoever runs a model never asks for that.
     """
     if not version.digest:
         raise CheckFailed(
             f"{version.name}@{version.version}",
             ["it was registered by other means: it has no manifest to verify it by"],
-            "publish it with a card: catalog publish FOLDER",
+            f"give it a card: catalog annotate {version.name}@{version.version} CARD.yaml",
         )
     folder = settings.cache / "versions" / version.digest.removeprefix("sha256:")
     if not _intact(folder, version.digest):
         shutil.rmtree(folder, ignore_errors=True)
-        store = store or open_store(settings.store)
+        store = store or open_named(settings.store)
         manifest = read_manifest(store, version)
         try:
             materialise(manifest, store, version, settings.cache, folder)
         except OSError as exc:
             raise cannot_write(settings.cache, exc) from exc
     card = read_card(folder)
+    if not as_bytes:
+        _check_pulled(version, folder, card)
+    return Pulled(version.name, version.version, version.digest, folder, card)
+
+
+def _check_pulled(version: Committed, folder: Path, card: Card) -> None:
+    """A version whose model is not what its card says is not handed out as a model."""
+    ref = f"{version.name}@{version.version}"
+    if not (folder / MODEL_FILE).is_file():
+        raise CheckFailed(
+            f"{ref} cannot be run",
+            [f"it has no {MODEL_FILE}"],
+            f"its files, verified but never loaded: catalog pull {ref} --as-bytes",
+        )
     problems = check_onnx(folder / MODEL_FILE, card)
     if problems:
-        raise CheckFailed(f"{version.name}@{version.version} as pulled", problems)
-    return Pulled(version.name, version.version, version.digest, folder, card)
+        raise CheckFailed(f"{ref} as pulled", problems)
 
 
 def read_manifest(store: Store, version: Committed) -> Manifest:

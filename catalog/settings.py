@@ -2,7 +2,9 @@
 
 CATALOG_HOME    data: the embedded MLflow registry and the index  (default $XDG_DATA_HOME/hep-model-catalog)
 CATALOG_CACHE   pulled versions; safe to delete                   (default $XDG_CACHE_HOME/hep-model-catalog)
-CATALOG_STORE   the store to publish to and pull from             (default "mlflow", the embedded one)
+CATALOG_CONFIG  the list of named stores        (default $XDG_CONFIG_HOME/hep-model-catalog/stores.yaml)
+CATALOG_STORE   the store to publish to and pull from, by name or URI
+                                              (default: the list's own, or "mlflow", the embedded one)
 CATALOG_PROTECTED  aliases, besides champion, that only a validated version may have  (default none)
 """  # noqa: E501
 
@@ -12,10 +14,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.store_names import EMBEDDED, config_file, read_names
+
 
 @dataclass(frozen=True)
 class Settings:
-    """Folders, the store's URI, and the aliases that need a validation."""
+    """Folders, the store by name (else by URI), and the aliases that need a validation."""
 
     home: Path
     cache: Path
@@ -24,14 +28,21 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Read the environment; nothing is created."""
+    """Read the environment and the list of named stores; nothing is created.
+
+    Raises
+    ------
+    BadFile
+        The list cannot be read.
+    """
     user = Path.home()
     data = os.environ.get("XDG_DATA_HOME") or user / ".local" / "share"
     cache = os.environ.get("XDG_CACHE_HOME") or user / ".cache"
+    names = read_names(config_file())
     return Settings(
         home=Path(os.environ.get("CATALOG_HOME") or Path(data) / "hep-model-catalog").absolute(),
         cache=Path(os.environ.get("CATALOG_CACHE") or Path(cache) / "hep-model-catalog").absolute(),
-        store=os.environ.get("CATALOG_STORE") or "mlflow",
+        store=names.name_of(os.environ.get("CATALOG_STORE") or names.default or EMBEDDED),
         # Names are only added: what `champion` means must not depend on somebody's shell.
         protected=frozenset({"champion", *_words(os.environ.get("CATALOG_PROTECTED", ""))}),
     )

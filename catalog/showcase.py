@@ -10,23 +10,32 @@ from catalog.index.query import particle_name
 from catalog.stores import Committed
 
 
-def describe(version: Committed, index: Index) -> dict[str, Any]:
-    """Everything the index knows: card, places, other versions, parent and children."""
+def describe(version: Committed, index: Index, store: str, usual: str) -> dict[str, Any]:
+    """Everything the index knows: card, places, other versions, parent and children.
+
+    store : where the version was looked up; `usual` is the store that references need not name
+    """
     rows = index.lookup(version.name, store=None, version=None, digest=None)
-    row = next(r for r in rows if (r.version, r.digest) == (version.version, version.digest))
+    same = [r for r in rows if (r.version, r.digest) == (version.version, version.digest)]
+    row = next((r for r in same if r.store == store), same[0])
+    places = index.places(row)
     parents = index.by_digest(row.parent) if row.parent else []
     card = json.loads(row.card) if row.card else None
+    prefix = "" if row.store == usual or ":" in row.store else f"{row.store}:"
     return {
-        "ref": row.ref,
+        "ref": f"{prefix}{row.ref}",
         "name": row.name,
         "version": row.version,
+        "store": row.store,
         "digest": row.digest,
         "documented": card is not None,
-        "stores": sorted({r.store for r in rows if r.digest == row.digest and r.digest})
-        or [row.store],
-        "versions": sorted({r.version for r in rows}),
+        "stores": list(places.stores),
+        "conflicts": [{"store": where, "digest": digest} for where, digest in places.conflicts],
+        "gone": row.gone or None,
+        "versions": sorted({r.version for r in rows if not r.gone}),
         "aliases": list(row.aliases),
         "card": card,
+        "told": json.loads(row.told) if row.told else None,
         "materials": list(row.materials),
         "lineage": {
             "parent": _link(parents[0]) if parents else _unknown_parent(row, card),
@@ -43,9 +52,9 @@ def page(value: dict[str, Any]) -> str:
     lines = [f"{value['ref']}  {value['digest'] or '(no manifest)'}"]
     if value["aliases"]:
         lines.append(f"also {', '.join(value['aliases'])}")
+    lines += _warnings(value)
     if card is None:
-        lines.append("undocumented: registered by other means, without a card")
-        return "\n".join(lines)
+        return "\n".join(lines + _undocumented(value))
     lines += [card["summary"], ""]
     if card.get("description"):
         lines += [card["description"].strip(), ""]
@@ -55,8 +64,35 @@ def page(value: dict[str, Any]) -> str:
         lines += [f"  {where[:-1]:7}{_tensor(spec)}" for spec in card[where]]
     lines += _physics(card) + _training(card) + _lineage(value["lineage"])
     lines += ["", f"stores   {', '.join(value['stores'])}   versions {value['versions']}"]
-    lines += [f"next     catalog pull {value['ref']}"]
+    if not value["gone"]:
+        lines += [f"next     catalog pull {value['ref']}"]
     return "\n".join(lines)
+
+
+def _warnings(value: dict[str, Any]) -> list[str]:
+    """What somebody should know before the rest."""
+    name = f"{value['name']}@{value['version']}"
+    lines = [
+        f"CONFLICT: {other['store']} has another {name}: {other['digest'] or '(no manifest)'}"
+        for other in value["conflicts"]
+    ]
+    if value["gone"]:
+        lines.append(f"gone: deleted in {value['store']}, noticed on {value['gone']}")
+    return lines
+
+
+def _undocumented(value: dict[str, Any]) -> list[str]:
+    """A version without a card, in the store's own words."""
+    told = value["told"] or {}
+    lines = ["undocumented: registered by other means, without a card"]
+    lines += [f"{key:11}{told[key]}" for key in ("framework", "description") if told.get(key)]
+    lines += [
+        f"{where[:-1]:11}{spec['name'] or '(no name)'} {spec['dtype']}{spec['shape']}"
+        for where in ("inputs", "outputs")
+        for spec in told.get(where, [])
+    ]
+    lines += [f"tag        {key} = {text}" for key, text in told.get("tags", {}).items()]
+    return [*lines, f"next       catalog annotate {value['ref']} CARD.yaml"]
 
 
 def _domain(domain: dict[str, Any], card: dict[str, Any]) -> list[str]:

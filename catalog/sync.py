@@ -1,43 +1,132 @@
-"""Rebuild the index from a store: the store is the truth, the index only a cache."""
+"""Bring the index up to date with a store: the store is the truth, the index only a cache."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from catalog.card import CARD_FILE, MAX_CARD, Card, parse_card
-from catalog.errors import BadFile, CatalogError
+from catalog.errors import BadFile, CatalogError, NotAuthorised, StoreError
 from catalog.fingerprint.file import FINGERPRINT_FILE, MAX_FINGERPRINT, Kept, parse_kept
 from catalog.index import Index, Row
-from catalog.index.rows import row_of
+from catalog.index.rows import foreign_row, row_of
+from catalog.index.sqlite import Key
 from catalog.manifest import Manifest, copy_verified
 from catalog.pull import read_manifest
-from catalog.stores import Committed, Store
+from catalog.stores import Changes, Committed, Store
+
+Say = Callable[[str], None]
+Told = Callable[[int, int], None]  # done, of how many
+
+_READERS = 8  # threads: a first sync waits for the network most of the time
+_BATCH = 200  # rows per transaction: what a killed sync has read is kept
 
 
-def sync(store: Store, store_name: str, index: Index, say: Callable[[str], None]) -> int:
-    """Make the index hold what the store holds; returns the number of versions.
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did.
 
-    A version without a manifest of ours is listed as undocumented; one whose card cannot be read
-    is reported and listed the same way, never dropped.
+    versions : of the store that the index lists now
+    read : how many were new, or had changed
+    gone : how many were found to be deleted
+    unread : how many the store did not give; the next sync asks for them again
     """
-    rows = []
-    for version in store.versions():
-        row = Row(store_name, version.name, version.version, version.digest)
-        if version.digest:
-            try:
-                manifest = read_manifest(store, version)
-                row = row_of(store_name, version, fetch_card(store, version, manifest))
-                if kept := fetch_kept(store, version, manifest):
-                    row = replace(row, vector=kept.vector)
-            except CatalogError as exc:
-                say(f"{version.name}@{version.version}: {exc.message}")
-            except Exception as exc:  # noqa: BLE001  one card must not stop the others
-                say(f"{version.name}@{version.version}: {type(exc).__name__}: {exc}")
-        rows.append(row)
-    index.replace_store(store_name, rows, store.aliases())
-    return len(rows)
+
+    store: str
+    versions: int
+    read: int
+    gone: int
+    unread: int
+    complete: bool
+
+
+def sync(
+    store: Store, name: str, index: Index, say: Say, *, full: bool = False, told: Told | None = None
+) -> Synced:
+    """Make the index list what the store holds; only what changed is read, unless `full`.
+
+    A version without a card is listed as undocumented with what the store tells of it; one whose
+    card cannot be read is reported and listed the same way. What was deleted is marked as gone and
+    kept. Killed half-way, it goes on where it was.
+
+    Raises
+    ------
+    StoreError, NotAuthorised
+        The store cannot be read; its rows are as they were.
+    """
+    since = "" if full else index.token(name)[0]
+    changes = store.changes(since)
+    known = index.known(name, None if changes.complete else changes.names)
+    wanted = [it for it in changes.versions if full or _is_new(it, known, changes)]
+    failed = _read_into(index, store, name, wanted, known, say, told)
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    gone = index.finish(name, changes, date, told_all=not failed)
+    read = len(wanted) - failed
+    return Synced(name, index.count(name), read, gone, failed, changes.complete)
+
+
+def _is_new(version: Committed, known: Mapping[Key, bool], changes: Changes) -> bool:
+    """Whether the index has to learn it: new, changed, or not understood the last time."""
+    documented = known.get(_key(version))
+    if documented is None:
+        return True
+    return not documented if version.digest else not changes.complete
+
+
+def _read_into(
+    index: Index, store: Store, name: str, wanted: Sequence[Committed],
+    known: Collection[Key], say: Say, told: Told | None,
+) -> int:  # fmt: skip
+    """Read versions and put them into the index, batch by batch; how many could not be read.
+
+    Those stay as they were known. Raises what the store said if a whole batch fails.
+    """
+    failed = 0
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            rows, lost = [], []
+            for row, problem in pool.map(lambda it: _read(store, name, it), batch):
+                if problem:
+                    say(f"{row.ref}: {problem.message}")
+                if isinstance(problem, StoreError | NotAuthorised):
+                    lost.append(problem)
+                    if (row.name, row.version, row.digest) in known:
+                        continue
+                rows.append(row)
+            if len(lost) == _BATCH:
+                raise lost[-1]
+            failed += len(lost)
+            index.put(*rows)
+            if told:
+                told(start + len(batch), len(wanted))
+    return failed
+
+
+def _read(store: Store, name: str, version: Committed) -> tuple[Row, CatalogError | None]:
+    """The row of one version; with a problem it is what is left without a card."""
+    bare = Row(name, version.name, version.version, version.digest)
+    try:
+        if not version.digest:
+            return foreign_row(name, version, store.foreign(version)), None
+        manifest = read_manifest(store, version)
+        row = row_of(name, version, fetch_card(store, version, manifest))
+    except CatalogError as exc:
+        return bare, exc
+    except Exception as exc:  # noqa: BLE001  one card must not stop the others
+        return bare, CatalogError(f"{type(exc).__name__}: {exc}")
+    try:
+        kept = fetch_kept(store, version, manifest)
+        return (replace(row, vector=kept.vector) if kept else row), None
+    except CatalogError as exc:
+        return row, exc
+
+
+def _key(version: Committed) -> Key:
+    return version.name, version.version, version.digest
 
 
 def fetch_card(store: Store, version: Committed, manifest: Manifest | None = None) -> Card:

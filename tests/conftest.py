@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from catalog.stores import Store
 
+os.environ["CATALOG_CONFIG"] = os.devnull  # whatever stores the developer has named
 pytest.register_assert_rewrite(
     "tests.conformance.store_suite",
     "tests.conformance.foreign_suite",

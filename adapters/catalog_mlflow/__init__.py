@@ -1,7 +1,8 @@
 """Keep models in MLflow: the embedded registry of this machine, or a laboratory's server.
 
 `mlflow`                    SQLite and files under CATALOG_HOME; no server to run
-`mlflow+https://host/path`  an MLflow server; credentials only from MLflow's own variables
+`mlflow+https://host/path`  an MLflow server; credentials from its entry in the list of stores
+                            (`catalog stores`), else from MLflow's own variables
                             (MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD)
 
 Every version is an ordinary model version whose source is the artifact folder of an ordinary

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import StoreError
+from catalog.stores.secret import Secret
 from catalog_mlflow._edge import Edge, folder_error
 from catalog_mlflow._place import Place
 
@@ -26,8 +27,10 @@ _DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOU
 _NOISY = ("mlflow.store", "mlflow.exceptions")
 
 
-def connect(place: Place, edge: Edge) -> Any:
+def connect(place: Place, edge: Edge, secret: Secret | None = None) -> Any:
     """Return an MlflowClient for the registry; an embedded one is created when absent.
+
+    `secret` is for this server alone; without one MLflow's own variables say who we are.
 
     Raises
     ------
@@ -37,31 +40,56 @@ def connect(place: Place, edge: Edge) -> Any:
     from mlflow.tracking import MlflowClient
 
     if place.database is None or place.artifacts is None:
-        edge.once(_probe, place.uri)
+        edge.once(_probe, place.uri, secret)
     else:
         try:
             _create_database(place.database, place.artifacts)
             _check_database(place.database)
         except OSError as exc:
             raise folder_error(exc, str(place.database.parent)) from exc
-    return edge.call(MlflowClient, tracking_uri=place.uri, registry_uri=place.uri)
+    client = edge.call(MlflowClient, tracking_uri=place.uri, registry_uri=place.uri)
+    return client if secret is None else _sign_in(client, place.uri, secret)
 
 
-def credentials(uri: str) -> Any:
-    """What MLflow's own variables and files say about this server."""
+def credentials(uri: str, secret: Secret | None = None) -> Any:
+    """Who we are at this server: the secret, or what MLflow's own variables and files say."""
     from mlflow.utils.credentials import get_default_host_creds
 
-    return get_default_host_creds(uri)
+    told = get_default_host_creds(uri)
+    if secret is not None:
+        told.token = secret.token or None
+        told.username, told.password = secret.username or None, secret.password or None
+    return told
 
 
-def request(uri: str, endpoint: str, method: str, **kwargs: Any) -> Any:
-    """One HTTP request with MLflow's credentials, never retried; any status is returned."""
+def request(
+    uri: str, endpoint: str, method: str, secret: Secret | None = None, **kwargs: Any
+) -> Any:
+    """One HTTP request with credentials, never retried; any status is returned."""
     from mlflow.utils.rest_utils import http_request
 
     return http_request(
-        credentials(uri), endpoint, method, max_retries=0, retry_codes=(), raise_on_status=False,
-        **kwargs,
+        credentials(uri, secret), endpoint, method, max_retries=0, retry_codes=(),
+        raise_on_status=False, **kwargs,
     )  # fmt: skip
+
+
+def _sign_in(client: Any, uri: str, secret: Secret) -> Any:
+    """Give a client connections of its own: MLflow shares them between clients of one address."""
+    from mlflow.store.model_registry.rest_store import RestStore as Registry
+    from mlflow.store.tracking.rest_store import RestStore as Tracking
+    from mlflow.tracking._model_registry.client import ModelRegistryClient
+    from mlflow.tracking._tracking_service.client import TrackingServiceClient
+
+    class OwnTracking(TrackingServiceClient):  # type: ignore[misc]
+        store = Tracking(lambda: credentials(uri, secret))
+
+    class OwnRegistry(ModelRegistryClient):  # type: ignore[misc]
+        store = Registry(lambda: credentials(uri, secret))
+
+    client._tracking_client = OwnTracking(uri)
+    client._registry_client_lazy = OwnRegistry(uri, uri)
+    return client
 
 
 def _import_quietly() -> None:
@@ -74,9 +102,9 @@ def _import_quietly() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _probe(uri: str) -> None:
+def _probe(uri: str, secret: Secret | None) -> None:
     """Any answer will do: fail in seconds, not after the timeout that a long listing needs."""
-    request(uri, "/health", "GET", timeout=_PROBE_SECONDS)
+    request(uri, "/health", "GET", secret, timeout=_PROBE_SECONDS)
 
 
 def _create_database(database: Path, artifacts: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from catalog.errors import CatalogError, NotAuthorised, NotFound, StoreError
+from catalog.stores.secret import Secret
 
 T = TypeVar("T")
 
@@ -29,9 +30,10 @@ class Transient(StoreError):
 class Edge:
     """Calls one registry and speaks for it in messages."""
 
-    def __init__(self, label: str, uri: str) -> None:
+    def __init__(self, label: str, uri: str, secret: Secret | None = None) -> None:
         self._label = label
         self._uri = uri
+        self._secret = secret or Secret()
         self._hint = _ALIVE.format(uri) if uri.startswith("http") else ""
 
     def call(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -76,25 +78,41 @@ class Edge:
             )
         if text.startswith("API request to endpoint") and status not in (401, 403):
             return StoreError(
-                f"{self._label} does not speak MLflow's language: {_short(text)}", self._hint
+                f"{self._label} does not speak MLflow's language: {self._short(text)}", self._hint
             )
         if _broke_off(exc, text):
-            return Transient(f"{self._label} does not answer: {_reason(text)}", self._hint)
+            return Transient(f"{self._label} does not answer: {self._reason(text)}", self._hint)
         return self.refusal(status, text)
 
     def refusal(self, status: int, text: str) -> CatalogError:
         """The catalog's error for an HTTP status (0: none) and the store's own words."""
         if status in (401, 403):
+            ways = "MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             return NotAuthorised(
                 f"{self._label} refused who we are ({status})",
-                "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD; ask its administrator for the permission",
+                f"set {self._secret.source or ways}; ask its administrator for the permission",
             )
         if status == 404:
-            return NotFound(f"{self._label}: {_short(text)}")
+            return NotFound(f"{self._label}: {self._short(text)}")
         lost_race = any(name in text for name in _LOST_RACES)
         kind = Transient if lost_race or status in _TRANSIENT else StoreError
-        return kind(f"{self._label} failed: {_short(text)}", "look into its log, or try again")
+        return kind(f"{self._label} failed: {self._short(text)}", "look into its log, or try again")
+
+    def _reason(self, text: str) -> str:
+        """What the nested sentences of urllib3 come down to."""
+        known = re.search(r"\[Errno -?\d+\] ([\w ]+)|too many (\d+ error) responses|SSLError", text)
+        if known:
+            return known[1] or known[2] or "the TLS handshake failed; is it https?"
+        return "it took too long" if "timed out" in text else self._short(text)
+
+    def _short(self, text: str) -> str:
+        """One line of the store's own words, without anybody's credentials."""
+        told = [os.environ.get(name) for name in _SECRETS]
+        for secret in (*told, self._secret.token, self._secret.password):
+            if secret:
+                text = text.replace(secret, "***")
+        line = " ".join(text.partition("[SQL:")[0].split())
+        return line if len(line) <= 300 else f"{line[:300]}..."
 
 
 def folder_error(exc: OSError, folder: str) -> StoreError:
@@ -117,21 +135,3 @@ def _broke_off(exc: Exception, text: str) -> bool:
     libraries = {base.__module__.partition(".")[0] for base in type(exc).__mro__}
     wrapped = text.startswith("API request to http")
     return wrapped or not libraries.isdisjoint(("requests", "urllib3"))
-
-
-def _reason(text: str) -> str:
-    """What the nested sentences of urllib3 come down to."""
-    known = re.search(r"\[Errno -?\d+\] ([\w ]+)|too many (\d+ error) responses|SSLError", text)
-    if known:
-        return known[1] or known[2] or "the TLS handshake failed; is it https?"
-    return "it took too long" if "timed out" in text else _short(text)
-
-
-def _short(text: str) -> str:
-    """One line of the store's own words, without anybody's credentials."""
-    for name in _SECRETS:
-        secret = os.environ.get(name)
-        if secret:
-            text = text.replace(secret, "***")
-    line = " ".join(text.partition("[SQL:")[0].split())
-    return line if len(line) <= 300 else f"{line[:300]}..."

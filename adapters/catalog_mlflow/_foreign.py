@@ -38,8 +38,8 @@ def tell(folder: Folder, description: str, tags: Mapping[str, str]) -> Foreign:
     return Foreign(
         framework=framework,
         description=description,
-        inputs=tuple(_tensors(told.get("inputs"), "input", "features")),
-        outputs=tuple(_tensors(told.get("outputs"), "output", "prediction")),
+        inputs=tuple(_tensors(told.get("inputs"), "features")),
+        outputs=tuple(_tensors(told.get("outputs"), "prediction")),
         tags=dict(tags),
     )
 
@@ -54,15 +54,13 @@ def _read(folder: Folder) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _tensors(
-    text: object, what: str, role: Literal["features", "prediction"]
-) -> Iterator[TensorSpec]:
-    """The tensors of one side of a signature that a card could describe."""
+def _tensors(text: object, role: Literal["features", "prediction"]) -> Iterator[TensorSpec]:
+    """The tensors of one side of a signature that a card could describe; a name may be ""."""
     try:
         columns = json.loads(str(text)) if text else []
     except (ValueError, RecursionError):
         return
-    for number, column in enumerate(columns[:_MAX_TENSORS] if isinstance(columns, list) else ()):
+    for column in columns[:_MAX_TENSORS] if isinstance(columns, list) else ():
         if not isinstance(column, dict):
             continue
         spec = column.get("tensor-spec")
@@ -71,7 +69,7 @@ def _tensors(
             dtype, shape = str(spec.get("dtype")), spec.get("shape") or []
         if dtype not in _DTYPES:
             continue
-        name = str(column.get("name") or (what if number == 0 else f"{what}_{number}"))[:200]
+        name = str(column.get("name") or "")[:200]
         try:
             yield TensorSpec.model_validate(
                 {"name": name, "dtype": dtype, "shape": shape, "role": role}

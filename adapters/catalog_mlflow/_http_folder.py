@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from catalog.errors import DigestMismatch, StoreError
 from catalog.manifest import Entry
+from catalog.stores.secret import Secret
 from catalog_mlflow._client import request
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._folder import walk
@@ -24,10 +25,11 @@ _CHUNK = 1 << 20
 class HttpFolder:
     """Streams files to and from the server; nothing is ever held whole."""
 
-    def __init__(self, server: str, path: str, edge: Edge) -> None:
+    def __init__(self, server: str, path: str, edge: Edge, secret: Secret | None = None) -> None:
         self._server = server
         self._path = path
         self._edge = edge
+        self._secret = secret
 
     def put(self, entry: Entry, source: BinaryIO) -> None:
         """Send the file; its last bytes only once all of it has been verified.
@@ -90,7 +92,7 @@ class HttpFolder:
 
     def _request(self, endpoint: str, method: str, **kwargs: Any) -> Any:
         answer = self._edge.once(
-            request, self._server, endpoint, method, timeout=_SECONDS, **kwargs
+            request, self._server, endpoint, method, self._secret, timeout=_SECONDS, **kwargs
         )
         if answer.status_code != 200:
             with answer:

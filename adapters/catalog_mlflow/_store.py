@@ -15,6 +15,7 @@ from catalog.errors import CatalogError, NotFound, StoreError
 from catalog.manifest import MANIFEST_FILE, MAX_MANIFEST, Entry, Manifest
 from catalog.stores.adoption import check_adoption
 from catalog.stores.protocol import Alias, Changes, Committed, Foreign
+from catalog.stores.secret import Secret
 from catalog_mlflow import _adoption, _aliases, _changes, _registry, _staging
 from catalog_mlflow._client import connect
 from catalog_mlflow._edge import Edge
@@ -32,19 +33,20 @@ _OWN = re.compile(
 _BUCKETS = ("s3://", "gs://", "wasbs://", "abfss://", "hdfs://", "r2://")
 
 
-def open_store(uri: str) -> MlflowStore:
+def open_store(uri: str, secret: Secret | None = None) -> MlflowStore:
     """Open the registry that `uri` names; nothing is contacted before it is used."""
     from catalog.settings import load_settings
 
-    return MlflowStore(parse_place(uri, load_settings().home))
+    return MlflowStore(parse_place(uri, load_settings().home), secret)
 
 
 class MlflowStore:
     """Versions in an MLflow registry. Safe for threads, and for processes side by side."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, secret: Secret | None = None) -> None:
         self._place = place
-        self._edge = Edge(place.label, place.uri)
+        self._secret = secret
+        self._edge = Edge(place.label, place.uri, secret)
         self._lock = threading.Lock()
         self._runs: dict[tuple[str, str], Any] = {}  # those being uploaded to, by name and digest
         self._located: dict[Committed, _registry.Located] = {}
@@ -177,7 +179,7 @@ class MlflowStore:
 
     @cached_property
     def _client(self) -> Any:
-        return connect(self._place, self._edge)
+        return connect(self._place, self._edge, self._secret)
 
     def _committed(self, name: str, manifest: Manifest) -> Committed | None:
         return _registry.find_version(self._client, self._edge, name, manifest.digest)
@@ -262,7 +264,7 @@ class MlflowStore:
             return LocalFolder(self._place.artifacts / found[1])
         path = proxied_path(self._place.uri, uri)
         if path is not None:
-            return HttpFolder(self._place.uri, path, self._edge)
+            return HttpFolder(self._place.uri, path, self._edge, self._secret)
         if uri.startswith(_BUCKETS):
             return BucketFolder(uri, self._edge)
         raise StoreError(

@@ -24,7 +24,7 @@ from catalog.scoring.probe import probe
 from catalog.scoring.targets import about
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
-from catalog.stores import open_store
+from catalog.stores import open_named
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def publish_child(done: Finished, settings: Settings, say: Callable[[str], None]
     if not done.helped:
         return None
     with open_index(settings.home) as index:
-        store = open_store(settings.store)
+        store = open_named(settings.store)
         made = publish(done.adapted.folder, store, settings.store, index, say)
     return f"{made.version.name}@{made.version.version}"
 

@@ -11,7 +11,7 @@ from catalog.index import open_index
 from catalog.pull import resolve
 from catalog.refs import parse_ref
 from catalog.settings import load_settings
-from catalog.stores import open_store
+from catalog.stores import open_named
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
             f"which version of {wanted.name} shall be {alias}?",
             f"catalog alias {wanted.name}@1 {alias}",
         )
-    store = open_store(where)
+    store = open_named(where)
     with open_index(settings.home) as index:
         if alias:
             version = resolve(ref, index, settings.store)

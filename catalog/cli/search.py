@@ -22,6 +22,8 @@ def run(
     family: str = typer.Option(None, help="3dgan, cvae ..."),
     licence: str = typer.Option(None, help="SPDX identifier."),
     validated: bool = typer.Option(False, "--validated", help="Passed physics validation."),
+    store: str = typer.Option(None, help="Only this store, by name."),
+    gone: bool = typer.Option(False, "--gone", help="Only what was deleted in its store."),
     limit: int = typer.Option(100, min=1, max=10_000),
     as_json: bool = out.JSON,
 ) -> None:
@@ -30,11 +32,14 @@ def run(
         text=" ".join(text or []), detector=detector, material=material,
         particle=parse_particle(particle) if particle else None,
         energy_gev=parse_energy(energy) if energy else None,
-        task=task, family=family, licence=licence, validated=validated, limit=limit,
+        task=task, family=family, licence=licence, validated=validated, store=store, gone=gone,
+        limit=limit,
     )  # fmt: skip
-    with open_index(load_settings().home) as index:
-        total, rows = index.search(query)
-    value = {"total": total, "models": [as_dict(row) for row in rows]}
+    settings = load_settings()
+    with open_index(settings.home) as index:
+        total, found = index.search(query, settings.store)
+        rows = [(row, index.places(row)) for row in found]
+    value = {"total": total, "models": [as_dict(*row) for row in rows]}
     if rows or as_json:
         out.emit(value, as_json, lambda: human(rows))
     if not rows:

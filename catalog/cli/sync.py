@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import typer
+
 from catalog.cli import out
+from catalog.errors import CatalogError
 from catalog.index import open_index
 from catalog.settings import load_settings
-from catalog.stores import open_store
+from catalog.store_check import all_stores, human_syncs
+from catalog.stores.named import open_named, store_name
 from catalog.sync import sync
 
 
-def run(as_json: bool = out.JSON) -> None:
-    """Rebuild the index from the store, which is the source of truth."""
+def run(
+    stores: list[str] = typer.Argument(None, help="Names or URIs; all named stores if none."),
+    full: bool = typer.Option(False, "--full", help="Read everything again, not what changed."),
+    as_json: bool = out.JSON,
+) -> None:
+    """Bring the index up to date with the stores. Example: catalog sync lab"""
     settings = load_settings()
     with open_index(settings.home) as index:
-        count = sync(open_store(settings.store), settings.store, index, out.say)
-    out.emit({"store": settings.store, "versions": count}, as_json, lambda: f"{count} versions")
+        wanted = stores or all_stores(settings, index)
+        told = []
+        for name in (store_name(it, settings.store) for it in wanted):
+            try:
+                progress = out.progress(f"reading {name}")
+                done = sync(open_named(name), name, index, out.say, full=full, told=progress)
+                told.append({**asdict(done), "error": None})
+            except CatalogError as exc:  # the others are synced nevertheless
+                out.say(f"{name}: {exc.message}" + (f"\n  next: {exc.hint}" if exc.hint else ""))
+                told.append({"store": name, "versions": index.count(name), "error": exc.message})
+    out.emit({"stores": told}, as_json, lambda: human_syncs(told))
+    if any(it["error"] or it["unread"] for it in told):
+        raise typer.Exit(1)

@@ -14,7 +14,7 @@ from catalog.pull import read_folder, resolve
 from catalog.refs import parse_ref
 from catalog.settings import Settings
 from catalog.showers.showerfile import open_showers
-from catalog.stores import open_store
+from catalog.stores import open_named
 from catalog.sync import fetch_kept
 from catalog.validate import SHOWER_FILES
 
@@ -50,7 +50,7 @@ def find_kept(subject: str, settings: Settings, record: bool = False, **asked: A
         return _of_folder(path)
     with open_index(settings.home) as index:
         version = resolve(subject, index, settings.store)
-    store = open_store(parse_ref(subject).store or settings.store)
+    store = open_named(parse_ref(subject).store or settings.store)
     found = fetch_kept(store, version) if version.digest else None
     if found is None:
         raise NotFound(

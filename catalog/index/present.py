@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.index.query import particle_name
-from catalog.index.sqlite import Row
+from catalog.index.sqlite import Places, Row
 from catalog.text import table
 
 
-def as_dict(row: Row) -> dict[str, Any]:
+def as_dict(row: Row, places: Places) -> dict[str, Any]:
     """The JSON of one model."""
     return {
         "ref": row.ref, "name": row.name, "version": row.version, "store": row.store,
@@ -17,21 +17,35 @@ def as_dict(row: Row) -> dict[str, Any]:
         "detector_type": row.detector_type, "particles": list(row.particles),
         "energy_gev": None if row.e_low is None else [row.e_low, row.e_high],
         "licence": row.licence, "validated": row.validated, "summary": row.summary,
-        "aliases": list(row.aliases),
+        "aliases": list(row.aliases), "stores": list(places.stores), "gone": row.gone or None,
+        "conflicts": [{"store": store, "digest": digest} for store, digest in places.conflicts],
     }  # fmt: skip
 
 
-def human(rows: list[Row]) -> str:
-    """The table of a search."""
+def human(rows: list[tuple[Row, Places]]) -> str:
+    """The table of a search; columns that say nothing of any model are left out."""
     lines = [
         (
             row.ref, row.task or "undocumented", row.family or "-", row.detector or "-",
             " ".join(particle_name(pdg) for pdg in row.particles) or "-",
             "-" if row.e_low is None else f"{row.e_low:.3g}..{row.e_high:.3g}",
-            "yes" if row.validated else "no", " ".join(row.aliases),
+            "yes" if row.validated else "no", " ".join(row.aliases), _where(row, places),
         )
-        for row in rows
+        for row, places in rows
     ]  # fmt: skip
-    head = ("REF", "TASK", "FAMILY", "DETECTOR", "PARTICLES", "GEV", "VALIDATED", "ALIASES")
-    shown = len(head) if any(row.aliases for row in rows) else len(head) - 1
-    return table(head[:shown], [line[:shown] for line in lines])
+    head = ("REF", "TASK", "FAMILY", "DETECTOR", "PARTICLES", "GEV", "VALIDATED", "ALIASES", "")
+    shown = [n for n, name in enumerate(head) if n < 7 or any(line[n] for line in lines)]
+    return table([head[n] for n in shown], [[line[n] for n in shown] for line in lines])
+
+
+def _where(row: Row, places: Places) -> str:
+    """Where else it is, and what contradicts it."""
+    words = []
+    if len(places.stores) > 1:
+        words.append(f"in {', '.join(places.stores)}")
+    if row.gone:
+        words.append(f"gone since {row.gone}")
+    if places.conflicts:
+        others = ", ".join(store for store, _ in places.conflicts)
+        words.append(f"CONFLICT: another {row.name}@{row.version} in {others}")
+    return "; ".join(words)

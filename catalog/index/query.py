@@ -28,6 +28,8 @@ class Query:
     family: str | None = None
     licence: str | None = None
     validated: bool = False
+    store: str | None = None
+    gone: bool = False  # only what was deleted in its store, else only what is there
     limit: int = 100
 
 

@@ -6,63 +6,38 @@ as the JSON text that `show` prints.
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from catalog.errors import StoreError
-from catalog.index.query import DETECTOR_TYPES, Query
+from catalog.index.query import Query
+from catalog.index.schema import prepare
+from catalog.index.where import where_of
 
 if TYPE_CHECKING:
-    from catalog.stores.protocol import Alias
+    from catalog.stores.protocol import Alias, Changes
 
-_SCHEMA_VERSION = 3
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS versions (
-  id INTEGER PRIMARY KEY,
-  store TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL,
-  task TEXT, family TEXT, detector TEXT, detector_type TEXT, e_low REAL, e_high REAL,
-  licence TEXT, validated INTEGER NOT NULL DEFAULT 0, parent TEXT, summary TEXT NOT NULL DEFAULT '',
-  card TEXT NOT NULL DEFAULT '',
-  UNIQUE (store, name, version)
-);
-CREATE INDEX IF NOT EXISTS versions_detector ON versions (detector_type, detector);
-CREATE INDEX IF NOT EXISTS versions_name ON versions (name);
-CREATE INDEX IF NOT EXISTS versions_digest ON versions (digest);
-CREATE INDEX IF NOT EXISTS versions_parent ON versions (parent);
-CREATE TABLE IF NOT EXISTS particles (
-  version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, pdg INTEGER NOT NULL,
-  PRIMARY KEY (version_id, pdg)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS materials (
-  version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, material TEXT NOT NULL,
-  PRIMARY KEY (version_id, material)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS vectors (
-  version_id INTEGER PRIMARY KEY REFERENCES versions (id) ON DELETE CASCADE, vector BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS aliases (
-  store TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL,
-  PRIMARY KEY (store, name, alias)
-) WITHOUT ROWID;
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text);
-"""
 _COLUMNS = (
     "store", "name", "version", "digest", "task", "family", "detector", "detector_type",
-    "e_low", "e_high", "licence", "validated", "parent", "summary", "card",
+    "e_low", "e_high", "licence", "validated", "parent", "summary", "card", "told", "gone",
 )  # fmt: skip
+
+Key = tuple[str, int, str]  # name, version, digest: a Committed, without importing it
 
 
 @dataclass(frozen=True)
 class Row:
     """One version as the index knows it. `task` is None for an undocumented version.
 
-    `aliases` are read only; they are put by `Index.set_alias` and `Index.replace_store`.
-    `vector` is put only: a search never reads it; `Index.vectors` does.
+    told : JSON of what the store tells of a version without a card (`Foreign`)
+    gone : date on which it was found to be deleted in its store; "" if it is there
+    aliases : read only; they are put by `Index.set_alias`, `Index.finish`, `Index.replace_store`
+    vector, words : put only; a search never reads them. `Index.vectors` does; words are found
+    prefix : read only; `store:` where a reference must say so
     """
 
     store: str
@@ -80,15 +55,26 @@ class Row:
     parent: str | None = None
     summary: str = ""
     card: str = ""
+    told: str = ""
+    gone: str = ""
     particles: tuple[int, ...] = ()
     materials: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     vector: bytes = b""
+    words: str = ""
+    prefix: str = ""
 
     @property
     def ref(self) -> str:
-        """`name@version`."""
-        return f"{self.name}@{self.version}"
+        """`name@version`, with the store before it where it is not the usual one."""
+        return f"{self.prefix}{self.name}@{self.version}"
+
+
+class Places(NamedTuple):
+    """Where a version lies, and where another one has its name and number."""
+
+    stores: tuple[str, ...]
+    conflicts: tuple[tuple[str, str], ...]  # (store, digest)
 
 
 class Index:
@@ -97,11 +83,13 @@ class Index:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def put(self, row: Row) -> None:
-        """Insert or replace one version."""
+    def put(self, *rows: Row) -> None:
+        """Insert or replace versions, all or none."""
         with self._transaction():
-            self._delete("store = ? AND name = ? AND version = ?", row.store, row.name, row.version)
-            self._insert(row)
+            for row in rows:
+                key = (row.store, row.name, row.version)
+                self._delete("store = ? AND name = ? AND version = ?", *key)
+                self._insert(row)
 
     def replace_store(self, store: str, rows: Iterable[Row], aliases: Iterable[Alias] = ()) -> None:
         """Make the index hold exactly `rows` and `aliases` for one store, in one transaction."""
@@ -126,17 +114,98 @@ class Index:
                 (store, name, alias),
             )
 
-    def search(self, query: Query) -> tuple[int, list[Row]]:
-        """(number of matches, the first `query.limit` of them) in a stable order."""
-        where, values = _where(query)
+    def known(self, store: str, names: Collection[str] | None = None) -> dict[Key, bool]:
+        """The versions of a store, of some models or of all; whether each is documented."""
+        found = self._db.execute(
+            "SELECT name, version, digest, card != '' FROM versions WHERE store = ?", (store,)
+        )
+        wanted = None if names is None else set(names)
+        return {
+            (str(name), int(version), str(digest)): bool(documented)
+            for name, version, digest, documented in found
+            if wanted is None or name in wanted
+        }
+
+    def count(self, store: str) -> int:
+        """How many versions of a store are there."""
+        sql = "SELECT count(*) FROM versions WHERE store = ? AND gone = ''"
+        return int(self._db.execute(sql, (store,)).fetchone()[0])
+
+    def token(self, store: str) -> tuple[str, str]:
+        """(token, date) of the last sync of a store; both "" before the first."""
+        sql = "SELECT token, date FROM syncs WHERE store = ?"
+        found = self._db.execute(sql, (store,)).fetchone()
+        return (str(found[0]), str(found[1])) if found else ("", "")
+
+    def finish(self, store: str, changes: Changes, date: str, *, told_all: bool = True) -> int:
+        """End a sync: what is gone, what came back, aliases, the token; how many are newly gone.
+
+        Without `told_all` the token stays the old one, so that the next sync asks again.
+        """
+        there = {(it.name, it.version) for it in changes.versions}
+        names = None if changes.complete else set(changes.names)
+        lost = 0
+        with self._transaction():
+            sql = "SELECT id, name, version, digest, gone FROM versions WHERE store = ?"
+            for number, name, version, digest, gone in self._db.execute(sql, (store,)).fetchall():
+                is_there = (name, version) in there
+                if (names is None or name in names) and is_there == bool(gone):
+                    lost += not is_there
+                    mark = ("" if is_there else date, number)
+                    self._db.execute("UPDATE versions SET gone = ?, twin = 0 WHERE id = ?", mark)
+                    self._mark_twins(name, digest)
+            for name in [None] if names is None else sorted(names):
+                sql = "DELETE FROM aliases WHERE store = ? AND (? IS NULL OR name = ?)"
+                self._db.execute(sql, (store, name, name))
+            for alias in changes.aliases:
+                self._put_alias(store, alias)
+            if told_all:
+                values = (store, changes.token, date)
+                self._db.execute("INSERT OR REPLACE INTO syncs VALUES (?, ?, ?)", values)
+        return lost
+
+    def rename_store(self, old: str, new: str) -> None:
+        """Give the rows of a store that was known by its URI to its name."""
+        with self._transaction():
+            for table in ("versions", "aliases", "syncs"):
+                self._db.execute(
+                    f"UPDATE OR REPLACE {table} SET store = ? WHERE store = ?",  # noqa: S608
+                    (new, old),
+                )
+
+    def search(self, query: Query, prefer: str = "") -> tuple[int, list[Row]]:
+        """(number of matches, the first `query.limit` of them) in a stable order.
+
+        A version that lies in several stores counts once, as that of the store `prefer` if it lies
+        there; `ref` names the store of every other one.
+        """
+        where, values = where_of(query)
         total = int(self._db.execute(f"SELECT count(*) FROM versions{where}", values).fetchone()[0])  # noqa: S608
         rows = self._rows(f"{where} ORDER BY name, version, store LIMIT ?", (*values, query.limit))
-        return total, rows
+        if not prefer:
+            return total, rows
+        if not (query.store or query.gone):
+            rows = [self._preferred(row, prefer) for row in rows]
+        return total, [_prefixed(row, prefer) for row in rows]
+
+    def places(self, row: Row) -> Places:
+        """The stores that hold this version now, and those with another under its number."""
+        sql = (
+            "SELECT DISTINCT store, digest FROM versions WHERE name = ? AND gone = '' "
+            "AND (version = ? OR (digest != '' AND digest = ?)) ORDER BY store"
+        )
+        found = self._db.execute(sql, (row.name, row.version, row.digest)).fetchall()
+        same = {store for store, digest in found if digest and digest == row.digest}
+        others = [(s, d) for s, d in found if d != row.digest and s != row.store]
+        return Places(tuple(sorted(same)) or (row.store,), tuple(others))
 
     def lookup(
         self, name: str, *, store: str | None, version: int | None, digest: str | None
     ) -> list[Row]:
-        """Versions of one model: documented ones first, then the newest. `digest` may be cut."""
+        """Versions of one model: those that are there first, then documented ones, then the newest.
+
+        `digest` may be cut.
+        """
         parts, values = ["name = ?"], [name]
         for column, value in (("store = ?", store), ("version = ?", version)):
             if value is not None:
@@ -146,7 +215,8 @@ class Index:
             parts.append("substr(digest, 1, ?) = ?")
             values += [str(len(digest)), digest]
         return self._rows(
-            f" WHERE {' AND '.join(parts)} ORDER BY card = '', version DESC", tuple(values)
+            f" WHERE {' AND '.join(parts)} ORDER BY gone != '', card = '', version DESC",
+            tuple(values),
         )
 
     def by_digest(self, digest: str) -> list[Row]:
@@ -183,10 +253,27 @@ class Index:
         self._db.execute("COMMIT")
 
     def _delete(self, where: str, *values: object) -> None:
-        ids = [r[0] for r in self._db.execute(f"SELECT id FROM versions WHERE {where}", values)]  # noqa: S608
-        for number in ids:
+        sql = f"SELECT id, name, digest FROM versions WHERE {where}"  # noqa: S608
+        for number, name, digest in self._db.execute(sql, values).fetchall():
             self._db.execute("DELETE FROM words WHERE rowid = ?", (number,))
             self._db.execute("DELETE FROM versions WHERE id = ?", (number,))
+            self._mark_twins(name, digest)
+
+    def _mark_twins(self, name: str, digest: str) -> None:
+        """Of the places where one version lies now, all but the first are twins."""
+        if digest:
+            self._db.execute(
+                "UPDATE versions SET twin = id != (SELECT min(id) FROM versions WHERE digest = ?1 "
+                "AND name = ?2 AND gone = '') WHERE digest = ?1 AND name = ?2 AND gone = ''",
+                (digest, name),
+            )
+
+    def _preferred(self, row: Row, store: str) -> Row:
+        """The same version in another store, if it lies there."""
+        if row.store == store or not row.digest:
+            return row
+        tail = " WHERE store = ? AND name = ? AND digest = ? AND gone = '' LIMIT 1"
+        return next(iter(self._rows(tail, (store, row.name, row.digest))), row)
 
     def _insert(self, row: Row) -> None:
         values = [getattr(row, column) for column in _COLUMNS]
@@ -201,7 +288,9 @@ class Index:
         )
         if row.vector:
             self._db.execute("INSERT INTO vectors VALUES (?, ?)", (number, row.vector))
+        self._mark_twins(row.name, row.digest)
         words = [row.name, row.summary, row.task, row.family, row.detector, row.detector_type]
+        words.append(row.words)
         text = " ".join(str(word) for word in (*words, *row.materials) if word)
         self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (number, text))
 
@@ -254,7 +343,7 @@ def open_index(home: Path) -> Iterator[Index]:
     try:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         try:
-            _prepare(connection)
+            prepare(connection)
             yield Index(connection)
         finally:
             connection.close()
@@ -262,48 +351,6 @@ def open_index(home: Path) -> Iterator[Index]:
         raise StoreError(f"index {path}: {exc}", hint) from exc
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == _SCHEMA_VERSION:
-        return
-    if version not in (0, 1, 2):  # the tables of 1 and 2 are among those of today
-        raise sqlite3.DatabaseError(f"written by another version of the catalog (schema {version})")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-    )
-
-
-def _where(query: Query) -> tuple[str, tuple[Any, ...]]:
-    """The WHERE clause of a search; every value is bound, none is pasted."""
-    parts: list[str] = []
-    values: list[Any] = []
-
-    def add(sql: str, *bound: object) -> None:
-        parts.append(sql)
-        values.extend(bound)
-
-    if query.detector in DETECTOR_TYPES:
-        add("detector_type = ?", query.detector)
-    elif query.detector:
-        add("detector = ?", query.detector)
-    if query.material:
-        add(
-            "id IN (SELECT version_id FROM materials WHERE lower(material) = lower(?))",
-            query.material,
-        )
-    if query.particle is not None:
-        add("id IN (SELECT version_id FROM particles WHERE pdg = ?)", query.particle)
-    if query.energy_gev:  # the model must cover the whole window
-        add("e_low <= ? AND e_high >= ?", *query.energy_gev)
-    for column in ("task", "family", "licence"):
-        if value := getattr(query, column):
-            add(f"{column} = ?", value)
-    if query.validated:
-        add("validated = 1")
-    words = re.findall(r"\w+", query.text)
-    if words:
-        match = " ".join(f'"{word}"*' for word in words)
-        add("id IN (SELECT rowid FROM words WHERE words MATCH ?)", match)
-    return (" WHERE " + " AND ".join(parts) if parts else ""), tuple(values)
+def _prefixed(row: Row, usual: str) -> Row:
+    """A row whose reference says where it is, if that is not the usual store and has a name."""
+    return row if row.store == usual or ":" in row.store else replace(row, prefix=f"{row.store}:")

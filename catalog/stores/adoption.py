@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from catalog.card import CARD_FILE
 from catalog.errors import StoreError
-from catalog.manifest import Manifest, hash_bytes
+from catalog.manifest import MANIFEST_FILE, Manifest, hash_bytes
 from catalog.stores.protocol import Committed
 
 
@@ -24,7 +24,7 @@ def check_adoption(
     entry = told.pop(CARD_FILE, None)
     if entry is None or (entry.digest, entry.size) != (hash_bytes(card), len(card)):
         raise StoreError(f"{ref}: the manifest does not list this card")
-    there = {path: size for path, size in files if path != CARD_FILE}
+    there = {path: size for path, size in files if path not in (CARD_FILE, MANIFEST_FILE)}
     if there != {path: entry.size for path, entry in told.items()}:
         raise StoreError(
             f"{ref}: its files are not those of the manifest",

@@ -42,8 +42,9 @@ class Alias:
 class Foreign:
     """What a store's own records tell of a version that somebody put there by other means.
 
-    Every word of it is a stranger's. Tensors are given where the records tell them; their roles
-    are guesses (what goes in are features, what comes out is a prediction).
+    Every word of it is a stranger's. Tensors are given where the records tell them, with the name
+    "" where they tell none; their roles are guesses (what goes in are features, what comes out is
+    a prediction).
     """
 
     framework: str = ""

@@ -98,7 +98,7 @@ class Place:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     with open_index(tmp_path / "home") as index:
         made = Place(tmp_path, index)
-        monkeypatch.setattr(pulling, "open_store", lambda _: made.store)
+        monkeypatch.setattr(pulling, "open_named", lambda _: made.store)
         yield made
 
 
@@ -260,14 +260,14 @@ def test_search_and_show_tell_aliases_without_a_sync(place: Place) -> None:
     second = place.put_validated(document())
     place.assign(second, "champion")
     place.assign(second, "best")
-    rows = place.index.search(Query())[1]
-    assert [as_dict(row)["aliases"] for row in rows] == [[], ["best", "champion"]]
+    rows = [(row, place.index.places(row)) for row in place.index.search(Query())[1]]
+    assert [as_dict(*row)["aliases"] for row in rows] == [[], ["best", "champion"]]
     assert "best champion" in human(rows)
-    value = describe(second, place.index)
+    value = describe(second, place.index, "memory", "memory")
     assert value["aliases"] == ["best", "champion"]
     assert "best, champion" in page(value)
     remove("toy", "best", place.store, "memory", place.index)
-    assert describe(second, place.index)["aliases"] == ["champion"]
+    assert describe(second, place.index, "memory", "memory")["aliases"] == ["champion"]
     assert "ALIASES" not in human(rows[:1])
 
 
@@ -296,8 +296,9 @@ def test_hostile_aliases_of_strangers_are_data(place: Place, alias: str) -> None
     sync(place.store, "memory", place.index, lambda _: None)
     (row,) = place.index.search(Query())[1]
     assert len(row.aliases) == 1
-    json.dumps(as_dict(row)).encode()
-    human([row]).encode()
+    places = place.index.places(row)
+    json.dumps(as_dict(row, places)).encode()
+    human([(row, places)]).encode()
 
 
 def test_an_alias_that_leads_nowhere_is_not_shown(place: Place) -> None:

@@ -143,7 +143,7 @@ def store_with_card(text: str) -> MemoryStore:
 def test_sync_lists_any_unreadable_card_and_says_why(tmp_path: Path, text: str) -> None:
     said: list[str] = []
     with open_index(tmp_path) as index:
-        assert sync(store_with_card(text), "memory", index, said.append) == 1
+        assert sync(store_with_card(text), "memory", index, said.append).versions == 1
         row = index.search(Query())[1][0]
     assert (row.ref, row.task) == ("bad@1", None)
     assert said[0].startswith("bad@1: ")
@@ -158,7 +158,7 @@ def test_sync_survives_what_nobody_thought_of(
     monkeypatch.setattr("catalog.sync.row_of", fail)
     said: list[str] = []
     with open_index(tmp_path) as index:
-        assert sync(store_with_card(TEXT), "memory", index, said.append) == 1
+        assert sync(store_with_card(TEXT), "memory", index, said.append).versions == 1
     assert said == ["bad@1: OverflowError: Python int too large"]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,6 +97,48 @@ def test_a_failed_replacement_changes_nothing(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError):
             index.replace_store("mlflow", rows())
         assert index.search(Query())[0] == 5
+
+
+def test_an_index_of_schema_3_keeps_its_rows(tmp_path: Path) -> None:
+    """The file was written by the code of schema 3."""
+    old = Path(__file__).with_name("index-schema-3.db.gz")
+    (tmp_path / "index.db").write_bytes(gzip.decompress(old.read_bytes()))
+    for _ in range(2):
+        with open_index(tmp_path) as index:
+            total, rows = index.search(Query(), "mlflow")
+            assert (total, [r.ref for r in rows]) == (4, ["Theirs@1", "a@1", "a@2", "b@1"])
+            assert index.places(rows[1]).stores == ("lab", "mlflow")
+            assert rows[2].aliases == ("champion",) and rows[2].validated
+            assert rows[3].particles == (11, -11) and rows[3].card == '{"name": "b"}'
+            assert index.search(Query(text="model", material="PbWO4"))[0] == 1
+            assert index.vectors() == dict.fromkeys(
+                ["sha256:a1", "sha256:a2", "sha256:b1"], b"\1\2"
+            )
+            assert index.token("mlflow") == ("", "")
+            assert index.count("lab") == 1
+
+
+def test_an_index_of_a_later_catalog_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+        index.put(ROWS[0])
+    with closing(sqlite3.connect(tmp_path / "index.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = (tmp_path / "index.db").read_bytes()
+    with pytest.raises(StoreError, match="later version"), open_index(tmp_path):
+        pass
+    assert (tmp_path / "index.db").read_bytes() == before
+
+
+def test_two_that_upgrade_an_index_at_once_both_find_it(tmp_path: Path) -> None:
+    old = Path(__file__).with_name("index-schema-3.db.gz")
+    (tmp_path / "index.db").write_bytes(gzip.decompress(old.read_bytes()))
+
+    def look(_: int) -> int:
+        with open_index(tmp_path) as index:
+            return index.search(Query())[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(look, range(4))) == [4] * 4
 
 
 def test_a_damaged_index_says_how_to_rebuild_it(tmp_path: Path) -> None:

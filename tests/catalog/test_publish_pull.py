@@ -247,7 +247,7 @@ def test_sync_rebuilds_a_lost_index(tmp_path: Path, settings: Settings) -> None:
         before = index.search(Query())
     (settings.home / "index.db").unlink()
     with open_index(settings.home) as index:
-        assert sync(store, "memory", index, lambda _: None) == 2
+        assert sync(store, "memory", index, lambda _: None).versions == 2
         assert index.search(Query()) == before
 
 
@@ -259,7 +259,7 @@ def test_a_card_that_cannot_be_read_is_listed_as_undocumented(
     store._blobs = dict.fromkeys(store._blobs, b"rotten")
     said: list[str] = []
     with open_index(settings.home) as index:
-        sync(store, "memory", index, said.append)
+        sync(store, "memory", index, said.append, full=True)
         row = index.search(Query())[1][0]
     assert row.task is None
     assert "toy@1" in said[0]

@@ -1,0 +1,53 @@
+"""catalog stores."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import typer
+
+from catalog.cli import out
+from catalog.errors import UsageError
+from catalog.index import open_index
+from catalog.settings import load_settings
+from catalog.store_check import check_all, exit_code, human_checks, human_stores, list_stores
+from catalog.store_names import Named, add_store, check_named, config_file, remove_store
+from catalog.stores.registry import open_store
+
+_FORMS = "catalog stores ls | add NAME URI | rm NAME | check [NAME]"
+
+
+def run(
+    action: Literal["ls", "add", "rm", "check"] = typer.Argument("ls", help=_FORMS),
+    name: str = typer.Argument(None, help="What you call the store: lab"),
+    uri: str = typer.Argument(None, help="mlflow+https://mlflow.example.org"),
+    token_env: str = typer.Option("", help="Environment variable that holds the token."),
+    login_env: str = typer.Option("", help="Environment variable that holds USER:PASSWORD."),
+    keyring: str = typer.Option("", help="Service of the system's keyring that holds the token."),
+    signed: bool = typer.Option(False, "--require-signature", help="Pull only what is signed."),
+    default: bool = typer.Option(False, "--default", help="Use it where no store is named."),
+    as_json: bool = out.JSON,
+) -> None:
+    """List, add, remove or try named stores. Example: catalog stores add lab mlflow+https://host"""
+    if (action in ("add", "rm") and not name) or (uri is None) == (action == "add"):
+        raise UsageError(f"catalog stores {action}: not so", _FORMS)
+    if action == "add":
+        named = Named(uri, signed, token_env, login_env, keyring)
+        check_named(name, named)
+        open_store(uri)  # the adapter refuses what it cannot read; nothing is contacted
+        add_store(config_file(), name, named, default)
+    if action == "rm":
+        remove_store(config_file(), name)
+    settings = load_settings()
+    with open_index(settings.home) as index:
+        if action == "add":
+            index.rename_store(uri, name)
+        listed = list_stores(settings, index)
+        if action == "check":
+            checks = check_all([name] if name else [it["name"] for it in listed])
+    if action == "check":
+        out.emit({"stores": checks}, as_json, lambda: human_checks(checks))
+        raise typer.Exit(exit_code(checks))
+    out.emit({"stores": listed}, as_json, lambda: human_stores(listed))
+    if action == "add":
+        out.say(f"  next: catalog stores check {name}, then: catalog sync {name}")

@@ -1,0 +1,139 @@
+"""Which stores there are, how they are, and what the index knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalog.errors import CatalogError, NotAuthorised, NotFound
+from catalog.index import Index
+from catalog.settings import Settings
+from catalog.store_names import EMBEDDED, config_file, read_names
+from catalog.stores import Committed, Store, open_named
+from catalog.sync import fetch_card
+from catalog.text import table
+
+_CARDS = 20  # read to see whether cards can be read; spread evenly
+
+
+def all_stores(settings: Settings, index: Index) -> list[str]:
+    """The named stores and the usual one; the embedded one if it is that, or has been used."""
+    names = list(read_names(config_file()).stores)
+    if settings.store not in names:
+        names.insert(0, settings.store)
+    if EMBEDDED not in names and index.count(EMBEDDED):
+        names.insert(0, EMBEDDED)
+    return names
+
+
+def list_stores(settings: Settings, index: Index) -> list[dict[str, Any]]:
+    """The JSON of `catalog stores ls`; nothing is contacted."""
+    named = read_names(config_file()).stores
+    listed = []
+    for name in all_stores(settings, index):
+        it = named.get(name)
+        listed.append(
+            {
+                "name": name,
+                "uri": it.uri if it else name,
+                "default": name == settings.store,
+                "require_signature": bool(it and it.require_signature),
+                "credential": (it and (it.token_env or it.login_env or it.keyring)) or None,
+                "versions": index.count(name),
+                "synced": index.token(name)[1] or None,
+            }
+        )
+    return listed
+
+
+def check_all(wanted: Sequence[str]) -> list[dict[str, Any]]:
+    """The JSON of `catalog stores check`: each store is contacted, none stops the others."""
+    return [_check(name) for name in wanted]
+
+
+def _check(name: str) -> dict[str, Any]:
+    blank = {
+        "name": name, "reachable": True, "authorised": True, "error": None, "next": None,
+        "problem": None,
+    }  # fmt: skip
+    try:
+        store = open_named(name)
+        versions = list(store.versions())
+        ours = [version for version in versions if version.digest]
+        return blank | {
+            "models": len({version.name for version in versions}),
+            "versions": len(versions),
+            "documented": len(ours),
+            **_try_cards(store, ours),
+        }
+    except NotFound:
+        raise  # no such store: the question is wrong, not the store
+    except CatalogError as exc:
+        allowed = not isinstance(exc, NotAuthorised)
+        words = {"error": exc.message, "next": exc.hint}
+        return blank | {"reachable": not allowed, "authorised": allowed} | words
+
+
+def _try_cards(store: Store, ours: Sequence[Committed]) -> dict[str, Any]:
+    """How many of some cards can be read, and what is wrong with the first that cannot."""
+    some = ours[:: max(1, len(ours) // _CARDS)][:_CARDS]
+    problems = []
+    for version in some:
+        try:
+            fetch_card(store, version)
+        except CatalogError as exc:
+            problems.append(f"{version.name}@{version.version}: {exc.message}")
+    return {
+        "cards_tried": len(some),
+        "cards_read": len(some) - len(problems),
+        "problem": problems[0] if problems else None,
+    }
+
+
+def exit_code(checks: Sequence[Mapping[str, Any]]) -> int:
+    """0 if all is well, 4 if a store refused who we are, 1 for anything else."""
+    if any(not it["authorised"] for it in checks):
+        return 4
+    return int(any(it["error"] or it["problem"] for it in checks))
+
+
+def human_stores(listed: Sequence[Mapping[str, Any]]) -> str:
+    """The stores as a table."""
+    rows = [
+        (
+            it["name"], it["uri"], str(it["versions"]), it["synced"] or "never",
+            it["credential"] or "-", "default" if it["default"] else "",
+        )
+        for it in listed
+    ]  # fmt: skip
+    return table(("STORE", "URI", "VERSIONS", "SYNCED", "CREDENTIAL", ""), rows)
+
+
+def human_checks(checks: Sequence[Mapping[str, Any]]) -> str:
+    """The checks as sentences."""
+    lines = []
+    for it in checks:
+        if it["error"]:
+            lines += [f"{it['name']}: {it['error']}", f"  next: {it['next']}"]
+            continue
+        lines.append(
+            f"{it['name']}: reachable, authorised; {it['models']} models, {it['versions']} "
+            f"versions, {it['documented']} with a card; {it['cards_read']} of "
+            f"{it['cards_tried']} cards tried can be read"
+        )
+        if it["problem"]:
+            lines.append(f"  {it['problem']}")
+    return "\n".join(lines)
+
+
+def human_syncs(told: Sequence[Mapping[str, Any]]) -> str:
+    """What each sync did, as a table."""
+    rows = [
+        (it["store"], str(it["versions"]), "failed", "", "")
+        if it["error"]
+        else (
+            it["store"], str(it["versions"]), str(it["read"]), str(it["gone"]), str(it["unread"])
+        )
+        for it in told
+    ]  # fmt: skip
+    return table(("STORE", "VERSIONS", "READ", "GONE", "UNREAD"), rows)

@@ -1,0 +1,234 @@
+"""Stores by name: one YAML file, readable by its owner only, that never holds a credential.
+
+$CATALOG_CONFIG, or $XDG_CONFIG_HOME/hep-model-catalog/stores.yaml:
+
+    default: lab
+    stores:
+      lab: {uri: mlflow+https://mlflow.example.org, token_env: LAB_TOKEN}
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import BadFile, CatalogError, NotFound, UsageError, cannot_write
+
+EMBEDDED = "mlflow"  # the name of the registry on this machine; never in the file
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+_PASSWORD = re.compile(r"//[^/@:]*:[^/@]*@")
+_MAX_FILE = 1_000_000
+_PATIENCE = 20.0  # seconds to wait for another writer, who needs milliseconds
+_STALE = 10.0  # a lock this old belongs to a killed process
+
+
+@dataclass(frozen=True)
+class Named:
+    """One named store.
+
+    token_env, login_env : environment variables that hold a token, or `user:password`
+    keyring : service under which the system's keyring holds the token, for the user NAME
+    require_signature : pull only what is signed
+    public_key : path of the PEM file of whoever must have signed it
+    """
+
+    uri: str
+    require_signature: bool = False
+    public_key: str = ""
+    token_env: str = ""
+    login_env: str = ""
+    keyring: str = ""
+
+
+@dataclass(frozen=True)
+class StoreNames:
+    """The file: stores by name, and the one meant when none is named."""
+
+    stores: Mapping[str, Named] = field(default_factory=dict)
+    default: str = ""
+
+    def name_of(self, told: str) -> str:
+        """The name of a store told by name or by URI; what has no name keeps its URI."""
+        if told in self.stores:
+            return told
+        return next((name for name, it in self.stores.items() if it.uri == told), told)
+
+
+def config_file() -> Path:
+    """Where the file is, from the environment."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    told = os.environ.get("CATALOG_CONFIG")
+    return Path(told or Path(folder) / "hep-model-catalog" / "stores.yaml").absolute()
+
+
+def read_names(path: Path) -> StoreNames:
+    """Read the file; an absent one names no stores.
+
+    Raises
+    ------
+    BadFile
+        Naming the field that is wrong.
+    """
+    try:
+        data = path.read_bytes()[: _MAX_FILE + 1]
+    except FileNotFoundError:
+        return StoreNames()
+    except OSError as exc:
+        raise BadFile(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    from catalog.strict_yaml import load_yaml  # only whoever has named a store waits for it
+
+    hint = "mend it by hand, or delete it and add the stores again: catalog stores add NAME URI"
+    try:
+        if len(data) > _MAX_FILE:
+            raise ValueError("too large")
+        return _parse(load_yaml(data.decode("utf-8")))
+    except (ValueError, CatalogError) as exc:
+        raise BadFile(f"{path}: {getattr(exc, 'message', exc)}", hint) from exc
+
+
+def add_store(path: Path, name: str, store: Named, default: bool = False) -> None:
+    """Name a store, or change what a name means.
+
+    Raises
+    ------
+    UsageError
+        The name, the URI or a variable cannot be one.
+    """
+    check_named(name, store)
+    _change(
+        path, lambda it: StoreNames({**it.stores, name: store}, name if default else it.default)
+    )
+
+
+def remove_store(path: Path, name: str) -> None:
+    """Forget a name; the store itself and its rows in the index stay.
+
+    Raises
+    ------
+    NotFound
+    """
+
+    def without(it: StoreNames) -> StoreNames:
+        if name not in it.stores:
+            known = ", ".join(it.stores) or "none"
+            raise NotFound(f"no store is named {name!r}; named: {known}", "catalog stores ls")
+        left = {key: value for key, value in it.stores.items() if key != name}
+        return replace(it, stores=left, default="" if it.default == name else it.default)
+
+    _change(path, without)
+
+
+def check_named(name: str, store: Named) -> None:
+    """Refuse what cannot be a named store, above all a URI that carries a password.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not _NAME.fullmatch(name) or name == EMBEDDED:
+        raise UsageError(
+            f"{name[:100]!r} cannot name a store: lower-case letters, digits, '-' and '_', at most "
+            f"32; {EMBEDDED!r} is the registry on this machine",
+            "for example: catalog stores add lab mlflow+https://mlflow.example.org",
+        )
+    if _PASSWORD.search(store.uri):
+        raise UsageError(
+            f"the URI of {name!r} carries a password, which would lie in a file",
+            "leave it out, and name the variable that holds USER:PASSWORD: "
+            f"catalog stores add {name} URI --login-env VARIABLE",
+        )
+    for variable in (store.token_env, store.login_env):
+        if variable and not _VARIABLE.fullmatch(variable):
+            raise UsageError(
+                "the name of an environment variable is wanted, not what it holds",
+                f"export LAB_TOKEN=...; catalog stores add {name} URI --token-env LAB_TOKEN",
+            )
+
+
+def _parse(document: Any) -> StoreNames:
+    """The document, checked field by field."""
+    if document is None:
+        return StoreNames()
+    if not isinstance(document, dict) or not set(document) <= {"stores", "default"}:
+        raise ValueError("expected the keys `stores` and `default`")
+    kinds = {key: type(value) for key, value in asdict(Named("")).items()}
+    stores = {}
+    for name, told in (document.get("stores") or {}).items():
+        if not isinstance(told, dict) or "uri" not in told:
+            raise ValueError(f"stores.{name}: expected at least `uri: ...`")
+        for key, value in told.items():
+            if kinds.get(str(key)) is not type(value):
+                raise ValueError(f"stores.{name}.{key}: unknown, or not of the right kind")
+        stores[str(name)] = Named(**told)
+        check_named(str(name), stores[str(name)])
+    default = str(document.get("default") or "")
+    if default and default not in (*stores, EMBEDDED):
+        raise ValueError(f"default: no store is named {default!r}")
+    return StoreNames(stores, default)
+
+
+def _change(path: Path, change: Callable[[StoreNames], StoreNames]) -> None:
+    """Read, change and replace the file in one step, one process at a time."""
+    import yaml
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _alone(path.with_name(f".{path.name}.lock")):
+            names = change(read_names(path))
+            blank = asdict(Named(""))
+            stores = {
+                name: {k: v for k, v in asdict(it).items() if v != blank[k]}
+                for name, it in sorted(names.stores.items())
+            }
+            document = {"stores": stores} | ({"default": names.default} if names.default else {})
+            temp = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    yaml.safe_dump(document, file, sort_keys=True)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temp.replace(path)
+            finally:
+                temp.unlink(missing_ok=True)
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process changes the file: whoever creates the lock has it.
+
+    Creating a file exclusively works where `flock` is only pretended.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
+            break
+        except FileExistsError:
+            if _age(lock) > _STALE:
+                lock.unlink(missing_ok=True)
+            elif time.monotonic() > until:
+                raise CatalogError(
+                    f"{lock}: another process keeps the list of stores", f"rm {lock}"
+                ) from None
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _age(lock: Path) -> float:
+    try:
+        return time.time() - lock.stat().st_mtime
+    except OSError:
+        return 0.0
