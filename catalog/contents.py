@@ -14,6 +14,7 @@ from catalog.card import CARD_FILE
 from catalog.errors import BadFile, CatalogError
 from catalog.manifest import MANIFEST_FILE
 from catalog.onnx_file import OnnxFile, read_onnx
+from catalog.signed import SIGNATURE_FILE, read_signed
 from catalog.testvectors import read_npz
 
 _MAX_FILES = 1000
@@ -83,6 +84,8 @@ def _check_content(path: Path, is_weights: bool) -> str | None:
         return _reason(_read_picture, path)
     if suffix in _TEXT:
         return _reason(_read_text, path)
+    if path.name == SIGNATURE_FILE:
+        return _reason(read_signed, path)
     return "is of a kind that is not published (ONNX, safetensors, npz, PNG or text)"
 
 

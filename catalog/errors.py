@@ -8,6 +8,7 @@ CatalogError            something the user can act on: what was wrong, and the n
   BadFile               a file from outside is broken, hostile or of an unknown kind
   CheckFailed           the publish gate refused; carries every problem at once
   DigestMismatch        bytes are not the bytes that were published
+  BadSignature          nobody we were told to trust vouches for a version
   StoreError            a store answered badly, or not at all
   MissingExtra          an optional part is not installed
 """
@@ -58,6 +59,10 @@ class CheckFailed(CatalogError):
 
 class DigestMismatch(CatalogError):
     """The bytes are not the bytes that were published."""
+
+
+class BadSignature(CatalogError):
+    """Nobody we were told to trust vouches for a version."""
 
 
 class StoreError(CatalogError):

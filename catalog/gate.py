@@ -16,6 +16,7 @@ from catalog.errors import BadFile, CatalogError, CheckFailed
 from catalog.fingerprint.file import check_fingerprint
 from catalog.manifest import Manifest, build_manifest
 from catalog.onnx_file import OnnxFile, Tensor, read_onnx
+from catalog.signed import stale
 from catalog.testvectors import (
     INPUTS_FILE,
     MODEL_FILE,
@@ -35,8 +36,12 @@ class Checked:
     manifest: Manifest
 
 
-def check_folder(folder: Path) -> Checked:
+def check_folder(folder: Path, *, signing: bool = False) -> Checked:
     """Check a version folder.
+
+    Parameters
+    ----------
+    signing : a signature that is there is about to be replaced, so it may be stale
 
     Raises
     ------
@@ -61,9 +66,12 @@ def check_folder(folder: Path) -> Checked:
         problems += _check_card(card, graphs[MODEL_FILE]) + check_validation(folder, card)
     if card is not None and not problems:
         problems += _check_vectors(folder, card)
+    if card is not None and not problems:
+        manifest = build_manifest(folder)
+        problems += [] if signing else stale(folder, manifest)
     if card is None or problems:
         raise CheckFailed(f"{folder} cannot be published", problems, "mend these and publish again")
-    return Checked(folder, card, build_manifest(folder))
+    return Checked(folder, card, manifest)
 
 
 def check_onnx(path: Path, card: Card) -> list[str]:

@@ -111,8 +111,7 @@ def resolve(ref: str, index: Index, store: str, *, gone: bool = False) -> Commit
     )
     if rows and rows[0].gone and not gone:
         raise NotFound(
-            f"{rows[0].ref} was deleted in the store {rows[0].store!r} (noticed on "
-            f"{rows[0].gone})",
+            f"{rows[0].ref} was deleted in the store {rows[0].store!r} (noticed on {rows[0].gone})",
             f"what is known of it: catalog show {ref}",
         )
     if rows:
@@ -173,6 +172,9 @@ def fetch(
             materialise(manifest, store, version, settings.cache, folder)
         except OSError as exc:
             raise cannot_write(settings.cache, exc) from exc
+    from catalog.signing import demand
+
+    demand(folder, f"{version.name}@{version.version}", settings)
     card = read_card(folder)
     if not as_bytes:
         _check_pulled(version, folder, card)

@@ -25,6 +25,8 @@ class Settings:
     cache: Path
     store: str
     protected: frozenset[str] = frozenset({"champion"})
+    require_signature: bool = False
+    public_key: Path | None = None
 
 
 def load_settings() -> Settings:
