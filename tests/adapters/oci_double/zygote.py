@@ -94,19 +94,20 @@ def in_child(order: dict[str, Any]) -> dict[str, Any]:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        status = 1
         try:
-            os.write(writing, json.dumps(publish_one(order)).encode())
-            status = 0
-        finally:
-            os._exit(status)
+            answer = publish_one(order)
+        except BaseException as exc:
+            answer = {"failed": f"{type(exc).__name__}: {exc}"}
+        os.write(writing, json.dumps(answer).encode())
+        os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read()
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
         return {"killed": order["die"]}
-    return json.loads(said) if said else {"failed": order["die"]}
+    answer: dict[str, Any] = json.loads(said)
+    return answer
 
 
 def main() -> None:
