@@ -41,10 +41,10 @@ class Named:
 
     uri: str
     require_signature: bool = False
-    public_key: str = ""
     token_env: str = ""
     login_env: str = ""
     keyring: str = ""
+    public_key: str = ""
 
 
 @dataclass(frozen=True)

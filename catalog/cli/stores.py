@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import typer
@@ -25,6 +26,7 @@ def run(
     login_env: str = typer.Option("", help="Environment variable that holds USER:PASSWORD."),
     keyring: str = typer.Option("", help="Service of the system's keyring that holds the token."),
     signed: bool = typer.Option(False, "--require-signature", help="Pull only what is signed."),
+    public_key: Path = typer.Option(None, help="PEM file of whoever must have signed it."),
     default: bool = typer.Option(False, "--default", help="Use it where no store is named."),
     as_json: bool = out.JSON,
 ) -> None:
@@ -32,7 +34,8 @@ def run(
     if (action in ("add", "rm") and not name) or (uri is None) == (action == "add"):
         raise UsageError(f"catalog stores {action}: not so", _FORMS)
     if action == "add":
-        named = Named(uri, signed, token_env, login_env, keyring)
+        key = str(public_key.absolute()) if public_key else ""
+        named = Named(uri, signed, token_env, login_env, keyring, key)
         check_named(name, named)
         open_store(uri)  # the adapter refuses what it cannot read; nothing is contacted
         add_store(config_file(), name, named, default)

@@ -21,7 +21,9 @@ from catalog.pull import fetch
 from catalog.settings import Settings
 from catalog.signed import SIGNATURE_FILE
 from catalog.signing import check_signature, sign
+from catalog.store_names import Named, read_names
 from catalog.stores.memory import MemoryStore
+from tests.catalog.test_cli import run
 from tests.toys import generator_folder
 
 
@@ -225,6 +227,19 @@ def test_a_version_signed_by_somebody_else_is_not_given_out(
     strict = replace(settings, require_signature=True, public_key=keys / "theirs.pub")
     with pytest.raises(BadSignature, match=r"theirs\.pub"):
         fetch(version, strict, store)
+
+
+def test_a_store_is_added_with_the_key_and_the_credential_it_was_told(tmp_path: Path) -> None:
+    config = tmp_path / "stores.yaml"
+    done = run(
+        tmp_path, "stores", "add", "lab", "mlflow+http://127.0.0.1:1", "--require-signature",
+        "--public-key", "lab.pub", "--token-env", "LAB_TOKEN", CATALOG_CONFIG=str(config),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_names(config).stores["lab"] == Named(
+        "mlflow+http://127.0.0.1:1", require_signature=True, token_env="LAB_TOKEN",
+        public_key=str(Path("lab.pub").absolute()),
+    )  # fmt: skip
 
 
 def test_a_store_can_require_signatures_for_everybody(
