@@ -40,7 +40,9 @@ def _read_graph(stream: _Stream, end: int) -> Header:
     from onnx import ValueInfoProto
 
     found: dict[int, dict[str, Tensor]] = {_INPUT: {}, _OUTPUT: {}}
-    while stream.place < end and (field := stream.field()) is not None:
+    while stream.place < end:
+        if (field := stream.field()) is None:
+            raise BadFile("not a valid ONNX model: it ends too early")
         number, size = field
         if number not in found:
             stream.skip(size)

@@ -88,7 +88,8 @@ def recommend(
     """
     if why := _unfit(target):
         return Recommendation(target, "nothing-fits", why)
-    rows = newest(index.search(Query(task="shower-generation", limit=_ALL))[1], settings.store)
+    query = Query(task="shower-generation", limit=_ALL)
+    rows = newest(index.search(query, settings.store)[1], settings.store)
     seen, vectors = observe(target), index.vectors()
     if words := unranked(rows, vectors):
         say(words)

@@ -142,7 +142,7 @@ def test_sync_lists_a_version_whose_fingerprint_is_damaged_and_says_so(
     monkeypatch.setattr("catalog.publish.read_kept", lambda _: None)
     with open_index(settings.home) as index:
         publish(folder, store, "memory", index, quiet)
-        sync(store, "memory", index, said.append)
+        sync(store, "memory", index, said.append, full=True)
         (row,) = index.search(Query())[1]
         assert row.task == "shower-generation"
         assert index.vectors() == {}
