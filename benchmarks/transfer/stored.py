@@ -42,17 +42,20 @@ class Truth:
     n_train, parameters, self_w1 : (M,), of sources;  source_geometry : (M, 5)
     target_geometry : (T, 5);  floor : (S, T, D), between two halves of a draw's own showers
     source_detector, family, target_detector : what splits go by;  full : (T,), full simulation
+    source_pdg, target_pdg : (M,) and (T,), PDG id; 0 if trained on electrons and photons
     """
 
     sources: Names
     family: Names
     source_detector: Names
+    source_pdg: NDArray[np.int64]
     n_train: Array
     parameters: Array
     self_w1: Array
     source_geometry: Array
     targets: Names
     target_detector: Names
+    target_pdg: NDArray[np.int64]
     full: NDArray[np.bool_]
     target_geometry: Array
     floor: Array
@@ -171,6 +174,7 @@ def _of_sources() -> dict[str, Any]:
         "sources": np.array([s.name for s in SOURCES]),
         "family": np.array([s.family for s in SOURCES]),
         "source_detector": np.array([",".join(s.detectors) for s in SOURCES]),
+        "source_pdg": np.array([s.pdg if s.detectors else 0 for s in SOURCES]),
         "n_train": np.array(n_train, float),
         "parameters": np.array(parameters, float),
         "self_w1": np.array(self_w1, float),
@@ -194,6 +198,7 @@ def _of_targets() -> dict[str, Any]:
     return {
         "targets": np.array([t.name for t in TARGETS]),
         "target_detector": np.array([t.name for t in TARGETS]),
+        "target_pdg": np.array([t.pdg for t in TARGETS]),
         "full": np.array([bool(t.file) for t in TARGETS]),
         "target_geometry": np.array(geometry, float),
         "floor": floor,

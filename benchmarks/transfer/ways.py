@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
@@ -18,21 +18,25 @@ from catalog.scoring.stack import (
     Cell,
     Stack,
     forecast,
+    normal_scores,
     rank_average,
     train_stack,
-    z_scores,
 )
 
 FIT = ("median_fit", "aligned_median_fit")
 BY_FINGERPRINT = ("fp_samples_w1", "fp_samples_frechet", "fp_data_w1", "fp_data_frechet")
 ALIGNED = ("aligned_w1_geomean", "aligned_frechet", "aligned_energy", "aligned_sliced_w1")
 CALIBRATED = tuple(name.replace("aligned", "calibrated") for name in ALIGNED)
-ABOUT = ("self_quality", "n_train", "parameters", "metadata", "flow")
-# One fit, one distance of what training has to repair, and what the card tells.
-FEW = ("median_fit", "aligned_w1_geomean", "metadata", "self_quality", "n_train")
+CARDS = ("self_quality", "n_train", "parameters", "particle")
+ABOUT = (*CARDS, "metadata", "flow")
+# One fit, two distances of what training has to repair, and what the card tells: as
+# `catalog.scoring.order.RANKED`.
+FEW = ("median_fit", "aligned_energy", "aligned_frechet", *CARDS)
+# What the stack used while it knew 168 runs of one family.
+FIRST = ("median_fit", "aligned_w1_geomean", "metadata", "self_quality", "n_train")
 PLAIN = tuple(SCORES["showers"])
 MAIN = (*PLAIN, "likelihood_fit", *FIT, *ALIGNED, *BY_FINGERPRINT, *ABOUT)
-BASELINES = ("random", "popularity", "self_quality", "parameters", "n_train", "metadata", "flow")
+BASELINES = ("random", "popularity", *ABOUT)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ def _column(truth: Truth, name: str, shape: tuple[int, ...]) -> Array:
         "parameters": lambda: np.log(truth.parameters),
         "flow": lambda: (truth.family == "flow").astype(float),
     }
+    if name == "particle":
+        own = np.isin(truth.source_pdg, 0) | (truth.source_pdg == truth.target_pdg[:, None])
+        return np.broadcast_to(own[None, :, None].astype(float), shape)
     return np.broadcast_to(cards[name](), shape)
 
 
@@ -82,7 +89,7 @@ def ways(truth: Truth) -> dict[str, Way]:
     found["popularity"] = Way(("w1_geomean",), _popular)
     found["rank_average"] = Way(("w1_geomean", "median_fit"), _ranks)
     found["rank_average_few"] = Way(FEW, _ranks)
-    found["rank_average_calibrated"] = Way((*FEW, "calibrated_w1_geomean"), _ranks, "calibrated")
+    found["rank_average_calibrated"] = Way((*FEW, "calibrated_energy"), _ranks, "calibrated")
     return {**found, **stacks()}
 
 
@@ -97,10 +104,11 @@ def stacks() -> dict[str, Way]:
         "stack_cards_only": Way(ABOUT, stacked()),
         "stack_fingerprints": Way((*BY_FINGERPRINT, "fp_vector", *ABOUT), stacked()),
         "stack_with_ranks": Way(FEW, _with_ranks),
-        "stack_calibrated": Way((*FEW, "calibrated_w1_geomean"), stacked(), "calibrated"),
-        "stack_probe": Way(
-            (*FEW, "calibrated_w1_geomean", "probe_10", "probe_40"), stacked(), "probe"
-        ),
+        "stack_calibrated": Way((*FEW, *CALIBRATED[1:3]), stacked(), "calibrated"),
+        "stack_probe": Way((*FEW, "calibrated_energy", "probe_10", "probe_40"), stacked(), "probe"),
+        "stack_first": Way(FIRST, stacked()),
+        "stack_no_fit": Way(FEW[1:], stacked()),
+        "stack_no_parameters": Way(tuple(x for x in FEW if x != "parameters"), stacked()),
     }
 
 
@@ -110,7 +118,7 @@ def stacked(penalty: float = PENALTY, history: bool = True) -> Learn:
     def learn(cells: Sequence[Cell]) -> Callable[[Cell], Array]:
         stack = fit(cells, penalty)
         if not history:
-            stack = replace(stack, models=(), history=stack.history[:0])
+            stack = stack.forgetting()
         return lambda cell: forecast(stack, cell).order
 
     return learn
@@ -122,7 +130,7 @@ def _with_ranks(cells: Sequence[Cell]) -> Callable[[Cell], Array]:
 
     def order(cell: Cell) -> Array:
         both = np.column_stack([learnt(cell), rank_average(cell.scores)])
-        found: Array = z_scores(both).sum(1)
+        found: Array = normal_scores(both).sum(1)
         return found
 
     return order
@@ -153,7 +161,8 @@ def _popular(cells: Sequence[Cell]) -> Callable[[Cell], Array]:
     total, seen = np.zeros((2, len(models), len(targets)))
     for cell in cells:
         rows = [models.index(model) for model in cell.models]
-        standing = z_scores(-np.log(np.asarray(cell.reached))[:, None])[:, 0]
+        ln = -np.log(np.asarray(cell.reached))
+        standing = (ln - ln.mean()) / max(float(ln.std()), 1e-12)
         total[rows, targets.index(cell.target)] += standing
         seen[rows, targets.index(cell.target)] += 1
     z = np.where(seen > 0, total / np.maximum(seen, 1), np.nan)

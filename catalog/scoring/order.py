@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import weightedtau
 
 from catalog.adapt.log import Adaptation
+from catalog.scoring.card_scores import CARD_SCORES
 from catalog.scoring.predict import Learned, Prediction, learn
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.stack import (
@@ -24,10 +25,10 @@ from catalog.scoring.stack import (
     train_stack,
 )
 
-# What is ranked by while nothing is trained. A wrong mean or spread costs nothing, because every
-# recipe sets these from the showers first: so the metric once they are right, and the fit.
-RANKED = ("aligned_w1_geomean", "fit")
-STACKED = (*RANKED, "w1_geomean", "frechet", "energy", "sliced_w1")
+# A wrong mean or spread costs nothing, because every recipe sets these from the showers first: so
+# two distances once they are right, the fit, and what the card tells. By the mean rank while
+# nothing is trained. Chosen by `catalog bench transfer`, where they are `ways.FEW`.
+RANKED = ("fit", "aligned_energy", "aligned_frechet", *CARD_SCORES)
 _FAR = 3.0  # spreads
 _COMPARED = 3  # models of a target, to learn an order from
 
@@ -77,7 +78,7 @@ def judge_of(runs: Sequence[Adaptation]) -> Judge:
     ours, stacked, off = [], [], []
     for cell in cells:
         rest = Judge(learn([run for run in runs if _name(run) != cell.target]))
-        other = train_stack([c for c in cells if c.target != cell.target], STACKED, intervals=False)
+        other = train_stack([c for c in cells if c.target != cell.target], RANKED, intervals=False)
         entrants = _entrants(cell, runs)
         reached = np.log(np.asarray(cell.reached))
         placed = place(rest, entrants, 1)
@@ -90,7 +91,7 @@ def judge_of(runs: Sequence[Adaptation]) -> Judge:
     ahead = np.subtract(stacked, ours)  # by more than chance, or it is not worth its complexity
     better = float(ahead.mean()) > float(ahead.std()) / math.sqrt(len(ahead))
     return Judge(
-        replace(learned, margin=margin), train_stack(cells, STACKED) if better else None, count
+        replace(learned, margin=margin), train_stack(cells, RANKED) if better else None, count
     )
 
 
@@ -162,8 +163,9 @@ def _cell(
     reached: Array | None = None,
 ) -> Cell:
     """How hard a target is, is told by the nearest zero-shot model and the number of showers."""
-    table = _table(scores, STACKED)
-    about = np.array([table[:, STACKED.index("w1_geomean")].max(), np.log(showers)])
+    table = _table(scores, RANKED)
+    nearest = max((each.get("w1_geomean", np.nan) for each in scores), default=np.nan)
+    about = np.array([nearest, np.log(showers)])
     return Cell(target, models, table, np.nan_to_num(about), reached)
 
 

@@ -14,6 +14,7 @@ from catalog.physics.observables import Observables
 from catalog.physics.validate import observe_run, run_model, sample_model
 from catalog.pull import Pulled
 from catalog.scoring.aligned import aligned
+from catalog.scoring.card_scores import card_scores
 from catalog.scoring.scorer import scorer_fit, spread
 from catalog.scoring.scores import load_score
 from catalog.scoring.scores.arrays import Array
@@ -22,6 +23,7 @@ from catalog.showers import ShowerSet
 SAMPLES = 500  # generated showers per model, of conditions all over the target, repeated if few
 # Of generated and of target observables; cheap, steady at 40 showers, and unlike each other.
 _SCORES = ("w1_geomean", "frechet", "energy", "sliced_w1")
+_ALIGNED = ("w1_geomean", "frechet", "energy")  # once means and spreads are the target's
 _DISTANCES: tuple[Callable[..., float], ...] = (w1_geomean, w1_mean, frechet)
 
 
@@ -43,7 +45,8 @@ class Probe:
 
     zero_shot : w1_geomean before any training
     response : mean visible energy over that of the target
-    scores : by name, higher is better; `fit` is of the scorer graph, NaN without one
+    scores : by name, higher is better; `fit` is of the scorer graph, NaN without one; also what
+        its card tells (`catalog.scoring.card_scores`)
     observables : nearest first
     """
 
@@ -81,7 +84,9 @@ def probe(
     made = observe_run(pulled, target, showers, gev, theta)
     scores = {name: load_score(name)(made.values, seen.values) for name in _SCORES}
     moved = aligned(made.values, gev, seen.values, target.incident_gev)
-    scores["aligned_w1_geomean"] = load_score("w1_geomean")(moved, seen.values)
+    for name in _ALIGNED:
+        scores[f"aligned_{name}"] = load_score(name)(moved, seen.values)
+    scores |= card_scores(pulled, target)
     scores["fit"] = _fit(pulled, say, target, showers, gev, theta)
     response = made.column("response").mean() / max(seen.column("response").mean(), 1e-12)
     near = w1_geomean(made.values, seen.values)

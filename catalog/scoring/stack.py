@@ -1,11 +1,13 @@
 """The stack: many scores made one forecast, trained on recorded adaptations only.
 
-Within a target, scores and outcomes are z-scored over models and a ridge regression goes from one
-to the other (a score tells which model, never how hard a target is), shrunk towards equal weights:
-the fewer the outcomes, the nearer to the mean of all scores. A model's history on *other* targets,
-shrunk by how short it is, is one more score. How hard the target is comes from a second
-regression, on a few numbers of the target itself; its interval is split-conformal over targets
-(arXiv 1905.02928): residuals of every target when everything was trained without it.
+Within a target, scores and outcomes become normal scores of their ranks over models (a score tells
+which model, never how hard a target is; and one hopeless model must not set the scale for all). A
+ridge regression goes from one to the other, shrunk towards equal weights: the fewer the outcomes,
+the nearer to the mean of all scores. What it missed of a model on *other* targets is added, shrunk
+by how few they are (empirical Bayes), and so is what another regression makes of scores that are
+not the model's usual ones. How hard the target is comes from a few numbers of the target itself;
+the interval is split-conformal over targets (arXiv 1905.02928): residuals of every target when
+everything was trained without it.
 
 With fewer than `FEWEST` targets there is nothing to train on: models are ordered by rank average.
 """
@@ -13,16 +15,17 @@ With fewer than `FEWEST` targets there is nothing to train on: models are ordere
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from catalog.errors import UsageError
 from catalog.scoring.scores.arrays import Array
-from catalog.scoring.scores.baselines import popularity
 
 FEWEST = 8  # targets from which on the stack is trained
 COVERED = 0.8  # share of outcomes that an interval holds
@@ -50,25 +53,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Stack:
-    """What was learnt. `weights` is None until there are `FEWEST` targets.
+    """What was learnt of F scores, M models and T targets; labels are normal scores of -ln reached.
 
-    weights : (F + 1,), of z-scores, the last one that of the history
-    fresh : (F,), the same for a model without history, which scores alone have to place
-    history : (models, targets), z-scores of -ln reached, by which models are known
-    level, slope : ln reached of a target's mean model, and per standard deviation of z
+    trained : whether there were `FEWEST` targets; if not, all that follows is empty
+    weights : (F,), of normal scores
+    moved : (F,), of how far a model's scores are from those it has on other targets
+    missed, usual : (M, T) and (M, T, F), labels less what `weights` say, and scores; NaN where
+        never adapted
+    between, within : variances of `missed`, between models and within one
+    level, slope : ln reached of a target's mean model, and per unit of position
     margin, fresh_margin : half width of the interval of ln reached of a model with and without
-        history; infinite without `FEWEST` targets
+        history; infinite unless trained
     """
 
     names: tuple[str, ...]
-    weights: Array | None
-    fresh: Array
     models: tuple[str, ...]
-    history: Array
-    level: Array
-    slope: float
-    margin: float
-    fresh_margin: float
+    targets: tuple[str, ...]
+    trained: bool
+    weights: Array
+    moved: Array
+    missed: Array
+    usual: Array
+    between: float = 0.0
+    within: float = 1.0
+    level: Array = field(default_factory=lambda: np.zeros(0))
+    slope: float = 0.0
+    margin: float = math.inf
+    fresh_margin: float = math.inf
+
+    def forgetting(self) -> Stack:
+        """The same without any model's history."""
+        return replace(self, models=(), missed=self.missed[:0], usual=self.usual[:0])
 
 
 @dataclass(frozen=True)
@@ -99,35 +114,56 @@ def train_stack(
     """
     for cell in cells:
         _check(cell, len(names))
-    told = [_Told(cell, z_scores(cell.scores), _labels(cell)) for cell in cells]
+    told = [_Told(cell, normal_scores(cell.scores), _labels(cell)) for cell in cells]
     stack = _fitted(told, tuple(names), penalty)
-    if stack.weights is None or not intervals:
+    if not stack.trained or not intervals:
         return stack
-    off: tuple[list[float], list[float]] = ([], [])
-    targets = dict.fromkeys(cell.target for cell in cells)
-    for target in targets:
-        without = _fitted([t for t in told if t.cell.target != target], tuple(names), penalty)
-        standing = _standing(without)
-        for cell, x, _ in (t for t in told if t.cell.target == target):
-            ln = np.log(np.asarray(cell.reached))
-            for known, missed in zip((standing, {}), off, strict=True):
-                past = _past(known, cell.models)
-                error = np.abs(_ln_reached(without, cell.about, x, past) - ln)
-                missed += list(error[np.isfinite(error)])
-    margins = [_conformal(missed) for missed in off]
-    return replace(stack, margin=margins[0], fresh_margin=margins[1])
+    off: list[float] = []
+    fresh: list[float] = []
+    for target in stack.targets:
+        rest = [t for t in told if t.cell.target != target]
+        own = [t for t in told if t.cell.target == target]
+        off += _errors(_fitted(rest, tuple(names), penalty), own)
+        for half in (0, 1):  # a new model is one that nothing was learnt from
+            models = stack.models[half::2]
+            learnt = _fitted([_some(t, models) for t in rest], tuple(names), penalty)
+            fresh += _errors(learnt, [_some(t, stack.models[1 - half :: 2]) for t in own])
+    return replace(stack, margin=_conformal(off), fresh_margin=_conformal(fresh))
+
+
+def _errors(stack: Stack, told: Sequence[_Told]) -> list[float]:
+    """Of ln reached, absolute; of those that are known. None of a stack that is not trained."""
+    found: list[float] = []
+    for cell, x, _ in told if stack.trained else ():
+        error = _ln_reached(stack, cell.about, _position(stack, cell, x))
+        error = np.abs(error - np.log(np.asarray(cell.reached)))
+        found += list(error[np.isfinite(error)])
+    return found
+
+
+def _some(told: _Told, models: Sequence[str]) -> _Told:
+    """Some models of a cell, compared with one another only."""
+    rows = np.isin(told.cell.models, models)
+    cell = replace(
+        told.cell,
+        models=tuple(np.array(told.cell.models)[rows]),
+        scores=told.cell.scores[rows],
+        reached=np.asarray(told.cell.reached)[rows],
+    )
+    return _Told(cell, normal_scores(cell.scores), _labels(cell))
 
 
 def forecast(stack: Stack, cell: Cell) -> Forecast:
     """Order the models of a cell, and say what each would reach."""
-    nothing = np.full(len(cell.models), np.nan)
-    if stack.weights is None:
+    if not stack.trained:
+        nothing = np.full(len(cell.models), np.nan)
         return Forecast(rank_average(cell.scores), nothing, nothing, nothing)
-    x, past = z_scores(cell.scores), _past(_standing(stack), cell.models)
-    ln = _ln_reached(stack, cell.about, x, past)
-    margin = np.where(np.isfinite(past), stack.margin, stack.fresh_margin)
-    low, high = np.exp(ln - margin), np.exp(ln + margin)
-    return Forecast(_position(stack, x, past), np.exp(ln), low, high)
+    position = _position(stack, cell, normal_scores(cell.scores))
+    ln = _ln_reached(stack, cell.about, position)
+    seen = np.isin(cell.models, [m for m, row in zip(stack.models, stack.missed, strict=True)
+                                 if np.isfinite(row).any()])  # fmt: skip
+    margin = np.where(seen, stack.margin, stack.fresh_margin)
+    return Forecast(position, np.exp(ln), np.exp(ln - margin), np.exp(ln + margin))
 
 
 def rank_average(scores: Array) -> Array:
@@ -147,14 +183,16 @@ def rank_average(scores: Array) -> Array:
     return found
 
 
-def z_scores(values: Array) -> Array:
-    """Every column in its own standard deviations over models; 0 where unknown or constant."""
-    known = np.isfinite(values)
-    count = np.maximum(known.sum(0), 1)
-    mean = np.where(known, values, 0).sum(0) / count
-    off = np.where(known, values - mean, 0)
-    spread = np.sqrt((off**2).sum(0) / count)
-    found: Array = off / np.where(spread > 1e-12, spread, 1.0)
+def normal_scores(values: Array) -> Array:
+    """Quantiles of the normal distribution at the ranks over models; 0 where unknown. Ties share.
+
+    Blom's: Phi^-1((rank - 3/8) / (n + 1/4)).
+    """
+    found = np.zeros(values.shape)
+    for column, into in zip(values.T, found.T, strict=True):
+        known = np.isfinite(column)
+        if known.any():
+            into[known] = ndtri((rankdata(column[known]) - 0.375) / (known.sum() + 0.25))
     return found
 
 
@@ -169,7 +207,7 @@ def _check(cell: Cell, names: int) -> None:
 
 
 class _Told(NamedTuple):
-    """A cell with its z-scores (M, F) and labels (M,)."""
+    """A cell with its normal scores (M, F) and labels (M,)."""
 
     cell: Cell
     x: Array
@@ -179,40 +217,85 @@ class _Told(NamedTuple):
 def _fitted(told: Sequence[_Told], names: tuple[str, ...], penalty: float) -> Stack:
     """Everything but the margins."""
     models = tuple(dict.fromkeys(model for t in told for model in t.cell.models))
-    targets = tuple(dict.fromkeys(t.cell.target for t in told))
-    known = _history(told, models, targets)
-    nothing, wide = np.zeros(0), math.inf
-    empty = Stack(names, None, nothing, models, known, nothing, 0.0, wide, wide)
-    if len(targets) < FEWEST:
-        return empty
-    # What was known of the models without the target that a row is about.
-    standing = [_standing(empty, [place]) for place in range(len(targets))]
-    pasts = [_past(standing[targets.index(t.cell.target)], t.cell.models) for t in told]
+    targets = tuple(dict.fromkeys(t.cell.target for t in told if np.isfinite(t.label).any()))
     number = {target: sum(t.cell.target == target for t in told) for target in targets}
-    x = np.vstack(
-        [np.column_stack([t.x, np.nan_to_num(p)]) for t, p in zip(told, pasts, strict=True)]
-    )
-    y = np.concatenate([t.label for t in told])
-    weight = np.concatenate([np.full(len(t.label), 1 / number[t.cell.target]) for t in told])
-    keep = np.isfinite(y)
-    if not keep.any():
-        return empty
-    x, y, weight = x[keep], y[keep], weight[keep]
-    fresh = _near_equal(x[:, :-1], y, weight, penalty)
-    stack = replace(empty, weights=_near_equal(x, y, weight, penalty), fresh=fresh)
-    level, slope = _scale(stack, told, pasts)
+    used = [t for t in told if t.cell.target in number]
+    nothing = np.zeros(len(names))
+    if len(targets) < FEWEST:
+        empty = np.zeros((0, 0))
+        return Stack(names, models, targets, False, nothing, nothing, empty, empty[..., None])
+    keep = [np.isfinite(t.label) for t in used]
+    x = np.vstack([t.x[k] for t, k in zip(used, keep, strict=True)])
+    y = np.concatenate([t.label[k] for t, k in zip(used, keep, strict=True)])
+    share = np.repeat([1 / number[t.cell.target] for t in used], [k.sum() for k in keep])
+    weights = _near_equal(x, y, share, penalty)
+    off = [(t.label - t.x @ weights)[:, None] for t in used]
+    missed = _history(used, models, targets, off)[..., 0]
+    usual = _history(used, models, targets, [t.x for t in used])
+    stack = Stack(names, models, targets, True, weights, nothing, missed, usual)
+    between, within = _spreads(stack.missed)
+    stack = replace(stack, between=between, within=within, moved=_moved(stack, penalty))
+    level, slope = _scale(stack, used)
     return replace(stack, level=level, slope=slope)
 
 
-def _scale(stack: Stack, told: Sequence[_Told], pasts: Sequence[Array]) -> tuple[Array, float]:
+def _spreads(missed: Array) -> tuple[float, float]:
+    """Variances between the means of models, noise taken off, and within a model."""
+    known = np.isfinite(missed)
+    count = known.sum(1)
+    mean = np.where(known, missed, 0).sum(1) / np.maximum(count, 1)
+    squares = (np.where(known, missed - mean[:, None], 0) ** 2).sum()
+    within = float(squares / max(int((count - 1).clip(0).sum()), 1))
+    seen = count > 0
+    between = mean[seen].var(ddof=1) - (within / count[seen]).mean() if seen.sum() > 1 else 0.0
+    return max(float(between), 0.0), max(within, 1e-9)
+
+
+def _moved(stack: Stack, penalty: float) -> Array:
+    """What of `missed` on one target follows from scores unlike those on the others: (F,)."""
+    rows, labels = [], []
+    for place in range(len(stack.targets)):
+        known, mean, usual = _past(stack, [place])
+        own = stack.missed[:, place]
+        keep = known & np.isfinite(own)
+        rows.append((stack.usual[:, place] - usual)[keep])
+        labels.append((own - mean)[keep])
+    x, y = np.vstack(rows), np.concatenate(labels)
+    return _ridge(x, y, np.ones(len(y)), penalty)
+
+
+def _past(stack: Stack, without: Sequence[int] = ()) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Of every model, on targets but `without`: whether adapted, `missed` shrunk, usual scores."""
+    missed = np.delete(stack.missed, list(without), axis=1)
+    usual = np.delete(stack.usual, list(without), axis=1)
+    known = np.isfinite(missed)
+    count = known.sum(1)
+    share = stack.between / np.maximum(stack.between + stack.within / np.maximum(count, 1), 1e-12)
+    mean = np.where(known, missed, 0).sum(1) / np.maximum(count, 1) * share
+    scores = np.where(known[..., None], usual, 0).sum(1) / np.maximum(count, 1)[:, None]
+    return count > 0, mean, scores
+
+
+def _position(stack: Stack, cell: Cell, x: Array, without: Sequence[int] = ()) -> Array:
+    """Where the stack sees each model within its target, in normal scores: (M,)."""
+    found: Array = x @ stack.weights
+    known, missed, usual = _past(stack, without)
+    place = {model: i for i, model in enumerate(stack.models) if known[i]}
+    for row, model in enumerate(cell.models):
+        if model in place:
+            i = place[model]
+            found[row] += missed[i] + (x[row] - usual[i]) @ stack.moved
+    return found
+
+
+def _scale(stack: Stack, told: Sequence[_Told]) -> tuple[Array, float]:
     """Level and slope of ln reached: of a target, and of a model within it."""
     about, level, moved, off = [], [], [], []
-    for (cell, x, _), past in zip(told, pasts, strict=True):
+    for cell, x, _ in told:
         ln = np.log(np.asarray(cell.reached))
         keep = np.isfinite(ln)
-        if not keep.any():
-            continue
-        position = _position(stack, x, past)[keep]
+        # What was known of the models without the target that a row is about.
+        position = _position(stack, cell, x, [stack.targets.index(cell.target)])[keep]
         about.append(cell.about)
         level.append(ln[keep].mean())
         moved.append(position - position.mean())
@@ -228,55 +311,37 @@ def _scale(stack: Stack, told: Sequence[_Told], pasts: Sequence[Array]) -> tuple
     return np.append(found / spread, offset), min(slope, 0.0)
 
 
-def _ln_reached(stack: Stack, about: Array, x: Array, past: Array) -> Array:
-    if stack.weights is None:
-        return np.full(len(x), np.nan)
-    position = _position(stack, x, past)
+def _ln_reached(stack: Stack, about: Array, position: Array) -> Array:
     found: Array = np.append(about, 1.0) @ stack.level + stack.slope * (position - position.mean())
     return found
 
 
-def _position(stack: Stack, x: Array, past: Array) -> Array:
-    """Where the stack sees each model within its target, in z: (M,)."""
-    seen = np.column_stack([x, np.nan_to_num(past)]) @ np.asarray(stack.weights)
-    return np.where(np.isfinite(past), seen, x @ stack.fresh)
-
-
-def _standing(stack: Stack, without: Sequence[int] = ()) -> dict[str, float]:
-    """Shrunk mean standing on targets but `without` of every model that was adapted to others."""
-    if stack.history.shape[1] <= len(without):
-        return {}
-    known = np.isfinite(np.delete(stack.history, list(without), axis=1))
-    shrunk = popularity(stack.history, without)
-    rows = zip(stack.models, shrunk, known, strict=True)
-    return {model: float(value) for model, value, on in rows if on.any()}
-
-
-def _past(standing: Mapping[str, float], models: tuple[str, ...]) -> Array:
-    """One value per model, NaN of one without a history: (M,)."""
-    return np.array([standing.get(model, np.nan) for model in models])
-
-
-def _history(told: Sequence[_Told], models: tuple[str, ...], targets: tuple[str, ...]) -> Array:
-    """Mean z-score of every model on every target: (models, targets), NaN where never adapted."""
-    total = np.zeros((len(models), len(targets)))
-    count = np.zeros_like(total)
+def _history(
+    told: Sequence[_Told],
+    models: tuple[str, ...],
+    targets: tuple[str, ...],
+    values: Sequence[Array],
+) -> Array:
+    """Means of (M, F) over the cells with outcomes of a target: (M, T, F), NaN without any."""
+    width = values[0].shape[1] if values else 1
+    total = np.zeros((len(models), len(targets), width))
+    count = np.zeros((len(models), len(targets), 1))
     place = {model: i for i, model in enumerate(models)}
-    for cell, _, label in told:
-        keep, column = np.isfinite(label), targets.index(cell.target)
-        rows = np.array([place[model] for model in cell.models])[keep]
-        total[rows, column] += label[keep]
+    for each, own in zip(told, values, strict=True):
+        keep, column = np.isfinite(each.label), targets.index(each.cell.target)
+        rows = np.array([place[model] for model in each.cell.models])[keep]
+        total[rows, column] += own[keep]
         count[rows, column] += 1
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _labels(cell: Cell) -> Array:
-    """z-scores of -ln reached; NaN where unknown, or where too few are known to compare."""
+    """Normal scores of -ln reached; NaN where unknown, or where too few are known to compare."""
     label: Array = -np.log(np.asarray(cell.reached, dtype=np.float64))
     keep = np.isfinite(label)
     if keep.sum() < _COMPARED:
         return np.full(len(label), np.nan)
-    found: Array = z_scores(np.where(keep, label, np.nan)[:, None])[:, 0]
+    found: Array = normal_scores(np.where(keep, label, np.nan)[:, None])[:, 0]
     found[~keep] = np.nan
     return found
 

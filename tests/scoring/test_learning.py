@@ -14,6 +14,7 @@ from catalog.scoring.order import RANKED, Entrant, Judge, cells_of, judge_of, pl
 from catalog.scoring.predict import evidence, learn, predict_scratch, saving
 
 stored = pytest.importorskip("benchmarks.transfer.stored")
+ways = pytest.importorskip("benchmarks.transfer.ways")
 
 RUN = Adaptation(
     family="toy", strategy="full", model="sha256:m", model_ref="m@1", target="elsewhere",
@@ -31,12 +32,13 @@ def truth() -> dict[str, list[Adaptation]]:
     Only targets that eight sources or more were adapted to.
     """
     known, size = stored.load(), stored.SIZES.index(SHOWERS)
-    reached, scores = known.reached[size][:, 0], known.scores[size][:, 1]
+    names = ("w1_geomean", *ways.FEW)
+    reached, scores = known.reached[size][:, 0], ways.table(known, names)[size][:, 1]
     done = np.isfinite(reached) & np.isfinite(scores).all(-1)
     found: dict[str, list[Adaptation]] = {}
     for t in np.flatnonzero(done.sum(1) >= 8):
         for m in np.flatnonzero(done[t]):
-            told = dict(zip(known.names, map(float, scores[t, m]), strict=True))
+            told = dict(zip(names, map(float, scores[t, m]), strict=True))
             run = recorded(told, float(reached[t, m]), str(known.targets[t]))
             run = replace(run, family=str(known.family[m]), model=str(known.sources[m]))
             found.setdefault(run.target, []).append(run)
@@ -44,7 +46,7 @@ def truth() -> dict[str, list[Adaptation]]:
 
 
 def recorded(told: dict[str, float], reached: float, target: str) -> Adaptation:
-    scores = {name: told[name] for name in ("aligned_w1_geomean", "w1_geomean")}
+    scores = {name: told[name] for name in told if name != "median_fit"}
     return replace(
         RUN,
         target=target,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catalog.errors import UsageError
-from catalog.scoring.stack import FEWEST, Cell, forecast, rank_average, train_stack, z_scores
+from catalog.scoring.stack import FEWEST, Cell, forecast, normal_scores, rank_average, train_stack
 
 NAMES = ("good", "useless")
 
@@ -51,7 +51,7 @@ def test_a_model_is_known_by_its_history_and_a_new_one_by_its_scores() -> None:
     seen = forecast(stack, test)
     names = tuple(f"new{i}" for i in range(len(test.models)))
     fresh = forecast(stack, replace(test, models=names))
-    np.testing.assert_allclose(fresh.order, z_scores(test.scores) @ stack.fresh)
+    np.testing.assert_allclose(fresh.order, normal_scores(test.scores) @ stack.weights)
     assert agreement(seen.order, test) > agreement(fresh.order, test) > 0.4
     assert (fresh.high / fresh.low > seen.high / seen.low).all()
 
@@ -109,7 +109,7 @@ def test_unknown_scores_and_outcomes_are_left_out() -> None:
 def test_a_target_with_two_outcomes_orders_nothing_but_is_no_error() -> None:
     past = cells()
     two = [replace(c, reached=np.where(np.arange(10) < 2, c.reached, np.nan)) for c in past]
-    assert train_stack(two, NAMES).weights is None
+    assert not train_stack(two, NAMES).trained
 
 
 def test_rank_average_puts_the_unknown_in_the_middle() -> None:

@@ -92,7 +92,7 @@ def test_models_that_are_ordered_cold_were_never_learnt_from(split: str) -> None
 def test_popularity_knows_nothing_of_a_new_model_and_most_of_an_old_one() -> None:
     truth = made_truth(4, effect=1.0, fit=0.2)
     assert tau(truth, "popularity").values[:, 0].mean() > 0.7
-    np.testing.assert_array_equal(tau(truth, "popularity", "cold").values[:, 0], 0)
+    assert abs(tau(truth, "popularity", "cold").values[:, 0].mean()) < 0.15  # all tied: by lot
 
 
 def test_the_stack_beats_every_baseline_where_it_can() -> None:
