@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """List, add, remove or try named stores. Example: catalog stores add lab mlflow+https://host"""
     if (action in ("add", "rm") and not name) or (uri is None) == (action == "add"):
-        raise UsageError(f"catalog stores {action}: not so", _FORMS)
+        raise UsageError(f"catalog stores {action}: a NAME or URI is missing, or too many", _FORMS)
     if action == "add":
         key = str(public_key.absolute()) if public_key else ""
         named = Named(uri, signed, token_env, login_env, keyring, key)
