@@ -85,14 +85,14 @@ def _undocumented(value: dict[str, Any]) -> list[str]:
     """A version without a card, in the store's own words."""
     told = value["told"] or {}
     lines = ["undocumented: registered by other means, without a card"]
-    lines += [f"{key:11}{told[key]}" for key in ("framework", "description") if told.get(key)]
+    lines += [f"{key:12}{told[key]}" for key in ("framework", "description") if told.get(key)]
     lines += [
-        f"{where[:-1]:11}{spec['name'] or '(no name)'} {spec['dtype']}{spec['shape']}"
+        f"{where[:-1]:12}{spec['name'] or '(no name)'} {spec['dtype']}{spec['shape']}"
         for where in ("inputs", "outputs")
         for spec in told.get(where, [])
     ]
-    lines += [f"tag        {key} = {text}" for key, text in told.get("tags", {}).items()]
-    return [*lines, f"next       catalog annotate {value['ref']} CARD.yaml"]
+    lines += [f"{'tag':12}{key} = {text}" for key, text in told.get("tags", {}).items()]
+    return [*lines, f"{'next':12}catalog annotate {value['ref']} CARD.yaml"]
 
 
 def _domain(domain: dict[str, Any], card: dict[str, Any]) -> list[str]:
