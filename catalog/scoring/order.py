@@ -31,6 +31,7 @@ from catalog.scoring.stack import (
 RANKED = ("fit", "aligned_energy", "aligned_frechet", *CARD_SCORES)
 _FAR = 3.0  # spreads
 _COMPARED = 3  # models of a target, to learn an order from
+_LEAST = 1e-4  # w1_geomean of a record; its logarithm is learnt
 
 
 @dataclass(frozen=True)
@@ -72,27 +73,29 @@ def judge_of(runs: Sequence[Adaptation]) -> Judge:
     From `stack.FEWEST` targets on, each is left out once: that measures the interval, and whether
     the stack would have ordered the models of a target that it has not seen better.
     """
-    learned, cells = learn(runs), cells_of(runs)
+    learned, tables = learn(runs), _tables(runs)
+    cells = [_cell_of(table) for table in tables]
     if len({cell.target for cell in cells}) < FEWEST:
         return Judge(learned)
     ours, stacked, off = [], [], []
-    for cell in cells:
-        rest = Judge(learn([run for run in runs if _name(run) != cell.target]))
+    for cell, table in zip(cells, tables, strict=True):
+        rest = Judge(learn([run for run in runs if run.target != cell.target]))
         other = train_stack([c for c in cells if c.target != cell.target], RANKED, intervals=False)
-        entrants = _entrants(cell, runs)
         reached = np.log(np.asarray(cell.reached))
-        placed = place(rest, entrants, 1)
+        placed = place(rest, [_entrant(each[-1]) for each in table.values()], 1)
         ours.append(_agreement(-np.array(placed.place), reached))
         stacked.append(_agreement(forecast(other, cell).order, reached))
         told = [p.predicted if p else np.nan for p in placed.predictions]
         off += list(np.abs(np.log(told) - reached))
     margin = float(np.quantile([each for each in off if np.isfinite(each)] or [np.nan], COVERED))
-    count = sum(len(cell.models) for cell in cells)
+    learned = replace(learned, margin=margin)
     ahead = np.subtract(stacked, ours)  # by more than chance, or it is not worth its complexity
-    better = float(ahead.mean()) > float(ahead.std()) / math.sqrt(len(ahead))
-    return Judge(
-        replace(learned, margin=margin), train_stack(cells, RANKED) if better else None, count
-    )
+    if float(ahead.mean()) <= float(ahead.std()) / math.sqrt(len(ahead)):
+        return Judge(learned)
+    stack = train_stack(cells, RANKED)
+    # Targets of fewer than six models do not tell how far off it is of a new one.
+    usable = math.isfinite(max(stack.margin, stack.fresh_margin))
+    return Judge(learned, stack if usable else None, sum(len(cell.models) for cell in cells))
 
 
 def _agreement(order: Array, ln_reached: Array) -> float:
@@ -101,16 +104,8 @@ def _agreement(order: Array, ln_reached: Array) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-def _entrants(cell: Cell, runs: Sequence[Adaptation]) -> list[Entrant]:
-    of = {run.model: run for run in runs if run.scores and _name(run) == cell.target}
-    return [
-        Entrant(model, of[model].family, of[model].zero_shot or 1.0, of[model].scores)
-        for model in cell.models
-    ]
-
-
-def _name(run: Adaptation) -> str:
-    return f"{run.target} {run.pdg}"
+def _entrant(run: Adaptation) -> Entrant:
+    return Entrant(run.model, run.family, run.zero_shot or 1.0, run.scores)
 
 
 def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
@@ -137,22 +132,27 @@ def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
 def cells_of(runs: Sequence[Adaptation]) -> list[Cell]:
     """Recorded runs whose parents' scores were recorded, as the stack is trained on them.
 
-    Three models of a target at least: fewer are no order.
+    Three models of a target at least: fewer are no order. All particles on one calorimeter are one
+    target: a recommendation for it learns from none of them, so neither may its calibration.
     """
+    return [_cell_of(table) for table in _tables(runs)]
+
+
+def _tables(runs: Sequence[Adaptation]) -> list[dict[str, list[Adaptation]]]:
+    """The runs of every model, for each set of showers that enough models were adapted to."""
     groups: dict[tuple[str, int, str, int], dict[str, list[Adaptation]]] = {}
     for run in runs:
         if run.strategy != "scratch" and run.scores:
             key = (run.target, run.pdg, run.target_digest, run.showers)
             groups.setdefault(key, {}).setdefault(run.model, []).append(run)
-    found = []
-    for (*_, showers), models in groups.items():
-        if len(models) < _COMPARED:
-            continue
-        scores = [of_model[-1].scores for of_model in models.values()]
-        reached = [np.median([run.reached for run in of_model]) for of_model in models.values()]
-        name = _name(next(iter(models.values()))[-1])
-        found.append(_cell(name, tuple(models), scores, showers, np.array(reached, float)))
-    return found
+    return [models for models in groups.values() if len(models) >= _COMPARED]
+
+
+def _cell_of(table: dict[str, list[Adaptation]]) -> Cell:
+    last = [of_model[-1] for of_model in table.values()]
+    reached = [np.median([max(r.reached, _LEAST) for r in runs]) for runs in table.values()]
+    scores = [run.scores for run in last]
+    return _cell(last[0].target, tuple(table), scores, last[0].showers, np.array(reached, float))
 
 
 def _cell(
@@ -187,7 +187,7 @@ def _as_ranked(zero_shot: Sequence[float], ranks: Array) -> Array:
 
     So a better order than that of one distance keeps the scale that recorded runs are told in.
     """
-    ln = np.log(np.maximum(zero_shot, 1e-4))
+    ln = np.log(np.maximum(zero_shot, _LEAST))
     dealt = np.empty(len(ln))
     dealt[np.lexsort([ln, ranks])] = np.sort(ln)
     return dealt

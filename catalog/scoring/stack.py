@@ -63,7 +63,7 @@ class Stack:
     between, within : variances of `missed`, between models and within one
     level, slope : ln reached of a target's mean model, and per unit of position
     margin, fresh_margin : half width of the interval of ln reached of a model with and without
-        history; infinite unless trained
+        history; infinite where it was not measured: the latter needs targets of six models
     """
 
     names: tuple[str, ...]
@@ -105,7 +105,10 @@ def train_stack(
     penalty: float = PENALTY,
     intervals: bool = True,
 ) -> Stack:
-    """Learn from cells with outcomes; without `intervals` in a tenth of the time.
+    """Learn from cells with outcomes.
+
+    Without `intervals` in a tenth of the time, and from one target fewer: as the fits are that
+    leave one target out.
 
     Raises
     ------
@@ -115,7 +118,7 @@ def train_stack(
     for cell in cells:
         _check(cell, len(names))
     told = [_Told(cell, normal_scores(cell.scores), _labels(cell)) for cell in cells]
-    stack = _fitted(told, tuple(names), penalty)
+    stack = _fitted(told, tuple(names), penalty, FEWEST if intervals else FEWEST - 1)
     if not stack.trained or not intervals:
         return stack
     off: list[float] = []
@@ -214,14 +217,16 @@ class _Told(NamedTuple):
     label: Array
 
 
-def _fitted(told: Sequence[_Told], names: tuple[str, ...], penalty: float) -> Stack:
-    """Everything but the margins."""
+def _fitted(
+    told: Sequence[_Told], names: tuple[str, ...], penalty: float, fewest: int = FEWEST - 1
+) -> Stack:
+    """Everything but the margins. By default one target of `FEWEST` may be left out."""
     models = tuple(dict.fromkeys(model for t in told for model in t.cell.models))
     targets = tuple(dict.fromkeys(t.cell.target for t in told if np.isfinite(t.label).any()))
     number = {target: sum(t.cell.target == target for t in told) for target in targets}
     used = [t for t in told if t.cell.target in number]
     nothing = np.zeros(len(names))
-    if len(targets) < FEWEST:
+    if len(targets) < fewest:
         empty = np.zeros((0, 0))
         return Stack(names, models, targets, False, nothing, nothing, empty, empty[..., None])
     keep = [np.isfinite(t.label) for t in used]

@@ -12,6 +12,7 @@ from scipy.stats import weightedtau
 from catalog.adapt.log import Adaptation
 from catalog.scoring.order import RANKED, Entrant, Judge, cells_of, judge_of, place
 from catalog.scoring.predict import evidence, learn, predict_scratch, saving
+from catalog.scoring.stack import FEWEST
 
 stored = pytest.importorskip("benchmarks.transfer.stored")
 ways = pytest.importorskip("benchmarks.transfer.ways")
@@ -194,3 +195,44 @@ def test_targets_with_fewer_than_three_models_teach_the_stack_no_order() -> None
     assert cells_of(scored[:2]) == []
     (cell,) = cells_of([*scored, RUN])
     assert cell.models == ("a", "b", "c")
+
+
+def made_log(targets: int, models: int, told: str = "fit") -> list[Adaptation]:
+    """Runs whose `told` score tells what each reached, while all other scores say nothing."""
+    rng = np.random.default_rng(0)
+    found = []
+    for t in range(targets):
+        for m in range(models):
+            scores = dict(zip(RANKED, map(float, rng.normal(size=len(RANKED))), strict=True))
+            reached = float(np.exp(-1 - 0.5 * scores[told] + 0.05 * rng.normal()))
+            run = replace(RUN, model=f"m{m}", target=f"t{t}", target_digest=f"t{t}")
+            found.append(replace(run, scores={"w1_geomean": -0.7, **scores}, reached=reached))
+    return found
+
+
+@pytest.mark.parametrize(("targets", "models"), [(FEWEST, 8), (12, 4)])
+def test_whatever_was_learnt_from_an_interval_has_two_ends(targets: int, models: int) -> None:
+    """Also from no more targets than the stack needs, and of a model that nobody has adapted."""
+    judge = judge_of(made_log(targets, models))
+    assert (judge.stack is not None) == (models >= 6)
+    entrants = [Entrant(m, "toy", 1.0, dict.fromkeys(RANKED, 0.0)) for m in ("m0", "m1", "new")]
+    placed = place(judge, entrants, 150)
+    assert placed.calibrated
+    for found in placed.predictions:
+        assert found is not None
+        assert 0 < found.low < found.predicted < found.high < np.inf
+
+
+def test_all_particles_on_one_calorimeter_are_left_out_together() -> None:
+    """A recommendation leaves its calorimeter out whole, and so does what measures the interval."""
+    log = made_log(FEWEST, 8)
+    electrons = [replace(run, pdg=11, target_digest=f"{run.target} 11") for run in log]
+    cells = cells_of([*log, *electrons])
+    assert len(cells) == 2 * FEWEST
+    assert len({cell.target for cell in cells}) == FEWEST
+
+
+def test_a_record_that_reached_nothing_at_all_is_no_infinity() -> None:
+    log = made_log(FEWEST, 8)
+    judge = judge_of([replace(log[0], reached=0.0), *log[1:]])
+    assert np.isfinite(judge.learned.margin)
