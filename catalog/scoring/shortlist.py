@@ -98,7 +98,7 @@ def newest(rows: Sequence[Row], store: str) -> list[Row]:
 def unranked(rows: Sequence[Row], vectors: Mapping[str, bytes]) -> str:
     """What to do about models whose card tells enough for a fingerprint, and that have none here.
 
-    An index of an older catalog has none at all; `catalog sync` reads them from the store.
+    An index of an older catalog has none at all; `catalog sync --full` reads them from the store.
     """
     able = [
         row for row in rows if row.digest and row.e_low and row.particles and _SHAPE in row.card
@@ -108,7 +108,8 @@ def unranked(rows: Sequence[Row], vectors: Mapping[str, bytes]) -> str:
         return ""
     return (
         f"{absent} of {len(able)} generators have no fingerprint in the index, so that nothing "
-        "tells how near they are before they are run; if their versions keep one, run: catalog sync"
+        "tells how near they are before they are run; if their versions keep one, run: "
+        "catalog sync --full"
     )
 
 

@@ -104,6 +104,6 @@ def test_an_index_without_fingerprints_says_how_to_get_them(target: ShowerSet) -
     rows, vectors = rows_at(target, 3)
     assert unranked(rows, vectors) == ""
     assert unranked(rows, {}).startswith("3 of 3 generators have no fingerprint in the index")
-    assert unranked(rows, {}).endswith("run: catalog sync")
+    assert unranked(rows, {}).endswith("run: catalog sync --full")
     bare = replace(rows[0], digest="", card="")  # undocumented: no sync gives it one
     assert unranked([bare, *rows[1:]], vectors) == ""
