@@ -163,15 +163,16 @@ def _whole(value: float | None) -> int | None:
 
 
 def saved_words(saved: Savings | None) -> str:
-    """`150 (90..220)`; an end that the scratch curve does not tell is left open."""
+    """`150 (90..220)`, or `150 (<0..>900)` where the scratch curve ends before it tells."""
     if saved is None:
         return "-"
-    value = f"{saved.middle.showers:.0f}"
-    low, high = ("" if end is None else f"{end:.0f}" for end in (saved.low, saved.high))
-    middle = f"{saved.middle.censored} {value}".strip()
-    if saved.middle.censored and {low, high} <= {"", value}:
-        return middle
-    return f"{middle} ({low}..{high})"
+    value, middle = f"{saved.middle.showers:.0f}", saved.middle
+    words = f"{middle.censored} {value}".strip()
+    if middle.censored and {saved.low, saved.high} <= {None, middle.showers}:
+        return words
+    low, high = (f"{end.showers:.0f}" for end in (saved.least, saved.most))
+    below, above = ("<" if saved.low is None else ""), (">" if saved.high is None else "")
+    return f"{words} ({below}{low}..{above}{high})"
 
 
 def _unpredicted(family: str | None) -> str:
@@ -195,11 +196,8 @@ def _honesty(found: Recommendation) -> str:
     rests = f"predictions rest on {runs} recorded adaptations and {scratch} scratch runs"
     if found.calibrated:
         return f"note     intervals hold 4 of 5 outcomes of the recorded targets; {rests}"
-    how = (
-        "the rank average over distances and fit, moved by recorded runs,"
-        if runs
-        else ("the rank average over distances and fit")
-    )
+    moved = ", moved by recorded runs," if runs else ""
+    how = f"the rank average over distances, fit and cards{moved}"
     return f"note     not calibrated: {how} decides; {rests}"
 
 
