@@ -46,6 +46,17 @@ def list_stores(settings: Settings, index: Index) -> list[dict[str, Any]]:
     return listed
 
 
+def let_go(index: Index, name: str, uri: str, usual: str) -> None:
+    """Tell the index that `name` means `uri` no more: a token of one store must not reach another.
+
+    The rows stay only where the store is known without the name: the embedded or the usual one.
+    """
+    if uri in (EMBEDDED, usual):
+        index.rename_store(name, uri)
+    else:
+        index.forget_store(name)
+
+
 def check_all(wanted: Sequence[str]) -> list[dict[str, Any]]:
     """The JSON of `catalog stores check`: each store is contacted, none stops the others."""
     return [_check(name) for name in wanted]

@@ -108,7 +108,7 @@ def add_store(path: Path, name: str, store: Named, default: bool = False) -> Non
 
 
 def remove_store(path: Path, name: str) -> None:
-    """Forget a name; the store itself and its rows in the index stay.
+    """Forget a name; the store itself stays.
 
     Raises
     ------

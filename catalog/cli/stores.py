@@ -7,12 +7,12 @@ from typing import Literal
 
 import typer
 
+from catalog import store_check, store_names
 from catalog.cli import out
 from catalog.errors import UsageError
 from catalog.index import open_index
 from catalog.settings import load_settings
-from catalog.store_check import check_all, exit_code, human_checks, human_stores, list_stores
-from catalog.store_names import Named, add_store, check_named, config_file, remove_store
+from catalog.store_names import Named, config_file
 from catalog.stores.registry import open_store
 
 _FORMS = "catalog stores ls | add NAME URI | rm NAME | check [NAME]"
@@ -33,24 +33,27 @@ def run(
     """List, add, remove or try named stores. Example: catalog stores add lab mlflow+https://host"""
     if (action in ("add", "rm") and not name) or (uri is None) == (action == "add"):
         raise UsageError(f"catalog stores {action}: a NAME or URI is missing, or too many", _FORMS)
+    before = store_names.read_names(config_file()).stores.get(name)
     if action == "add":
         key = str(public_key.absolute()) if public_key else ""
         named = Named(uri, signed, token_env, login_env, keyring, key)
-        check_named(name, named)
+        store_names.check_named(name, named)
         open_store(uri)  # the adapter refuses what it cannot read; nothing is contacted
-        add_store(config_file(), name, named, default)
+        store_names.add_store(config_file(), name, named, default)
     if action == "rm":
-        remove_store(config_file(), name)
+        store_names.remove_store(config_file(), name)
     settings = load_settings()
     with open_index(settings.home) as index:
+        if before and action in ("add", "rm") and before.uri != uri:
+            store_check.let_go(index, name, before.uri, settings.store)
         if action == "add":
             index.rename_store(uri, name)
-        listed = list_stores(settings, index)
+        listed = store_check.list_stores(settings, index)
         if action == "check":
-            checks = check_all([name] if name else [it["name"] for it in listed])
+            checks = store_check.check_all([name] if name else [it["name"] for it in listed])
     if action == "check":
-        out.emit({"stores": checks}, as_json, lambda: human_checks(checks))
-        raise typer.Exit(exit_code(checks))
-    out.emit({"stores": listed}, as_json, lambda: human_stores(listed))
+        out.emit({"stores": checks}, as_json, lambda: store_check.human_checks(checks))
+        raise typer.Exit(store_check.exit_code(checks))
+    out.emit({"stores": listed}, as_json, lambda: store_check.human_stores(listed))
     if action == "add":
         out.say(f"  next: catalog stores check {name}, then: catalog sync {name}")

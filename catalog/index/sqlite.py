@@ -165,13 +165,18 @@ class Index:
         return lost
 
     def rename_store(self, old: str, new: str) -> None:
-        """Give the rows of a store that was known by its URI to its name."""
+        """Give the rows of a store that was known as `old` to its name of today."""
+        if not self.token(old)[0] and not self.known(old):
+            return
         with self._transaction():
+            self._forget(new)  # what was known under that name is older, or of another store
             for table in ("versions", "aliases", "syncs"):
-                self._db.execute(
-                    f"UPDATE OR REPLACE {table} SET store = ? WHERE store = ?",  # noqa: S608
-                    (new, old),
-                )
+                self._db.execute(f"UPDATE {table} SET store = ? WHERE store = ?", (new, old))  # noqa: S608
+
+    def forget_store(self, store: str) -> None:
+        """Drop what is known of a store: its name may mean another one next time."""
+        with self._transaction():
+            self._forget(store)
 
     def search(self, query: Query, prefer: str = "") -> tuple[int, list[Row]]:
         """(number of matches, the first `query.limit` of them) in a stable order.
@@ -251,6 +256,11 @@ class Index:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def _forget(self, store: str) -> None:
+        self._delete("store = ?", store)
+        for table in ("aliases", "syncs"):
+            self._db.execute(f"DELETE FROM {table} WHERE store = ?", (store,))  # noqa: S608
 
     def _delete(self, where: str, *values: object) -> None:
         sql = f"SELECT id, name, digest FROM versions WHERE {where}"  # noqa: S608

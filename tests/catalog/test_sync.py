@@ -16,6 +16,7 @@ from catalog.index.present import as_dict, human
 from catalog.publish import publish
 from catalog.pull import resolve
 from catalog.showcase import describe, page
+from catalog.store_check import let_go
 from catalog.stores import Changes, Committed, Foreign
 from catalog.stores.memory import MemoryStore
 from catalog.sync import Synced, sync
@@ -279,3 +280,32 @@ def test_a_store_known_by_its_uri_keeps_its_rows_under_its_name(
     assert (index.count(uri), index.count("lab")) == (0, 1)
     assert index.search(Query())[1][0].aliases == ("best",)
     assert run(store, index).read == 0
+
+
+def test_a_store_named_twice_over_loses_no_model(
+    tmp_path: Path, index: Index, folders: list[Path]
+) -> None:
+    store = MemoryStore()
+    put(store, folders[0], tmp_path)
+    for name in ("lab", "mlflow"):
+        run(store, index, name)
+    index.rename_store("mlflow", "lab")
+    assert index.search(Query())[0] == 1
+    assert index.search(Query(text="toy"))[0] == 1
+    index.rename_store("mlflow", "lab")  # of nothing
+    assert index.count("lab") == 1
+
+
+@pytest.mark.parametrize(("uri", "kept"), [("mlflow+https://a.org", []), ("mlflow", ["mlflow"])])
+def test_a_name_that_means_another_store_brings_nothing_along(
+    tmp_path: Path, index: Index, folders: list[Path], uri: str, kept: list[str]
+) -> None:
+    store, other = MemoryStore(), MemoryStore()
+    put(store, folders[0], tmp_path)
+    put(other, folders[1], tmp_path)
+    run(store, index)
+    let_go(index, "lab", uri, "mlflow")
+    assert index.token("lab") == ("", "")
+    assert [row.store for row in index.search(Query())[1]] == kept
+    assert run(other, index).read == 1
+    assert index.count("lab") == 1
