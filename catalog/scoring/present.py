@@ -168,7 +168,7 @@ def saved_words(saved: Savings | None) -> str:
         return "-"
     value, middle = f"{saved.middle.showers:.0f}", saved.middle
     words = f"{middle.censored} {value}".strip()
-    if middle.censored and {saved.low, saved.high} <= {None, middle.showers}:
+    if middle.censored and middle.showers == saved.least.showers == saved.most.showers:
         return words
     low, high = (f"{end.showers:.0f}" for end in (saved.least, saved.most))
     below, above = ("<" if saved.low is None else ""), (">" if saved.high is None else "")
