@@ -82,11 +82,13 @@ def judge_of(runs: Sequence[Adaptation]) -> Judge:
         rest = Judge(learn([run for run in runs if run.target != cell.target]))
         other = train_stack([c for c in cells if c.target != cell.target], RANKED, intervals=False)
         reached = np.log(np.asarray(cell.reached))
-        placed = place(rest, [_entrant(each[-1]) for each in table.values()], 1)
+        entrants = [_entrant(each[-1]) for each in table.values()]
+        placed = place(rest, entrants, 1)
         ours.append(_agreement(-np.array(placed.place), reached))
         stacked.append(_agreement(forecast(other, cell).order, reached))
+        known = [rest.learned.knows(each.family) for each in entrants]  # no other is predicted
         told = [p.predicted if p else np.nan for p in placed.predictions]
-        off += list(np.abs(np.log(told) - reached))
+        off += list(np.abs(np.log(told) - reached)[known])
     margin = float(np.quantile([each for each in off if np.isfinite(each)] or [np.nan], COVERED))
     learned = replace(learned, margin=margin)
     ahead = np.subtract(stacked, ours)  # by more than chance, or it is not worth its complexity

@@ -223,6 +223,14 @@ def test_whatever_was_learnt_from_an_interval_has_two_ends(targets: int, models:
         assert 0 < found.low < found.predicted < found.high < np.inf
 
 
+def test_families_that_are_not_predicted_widen_no_interval() -> None:
+    log = made_log(FEWEST, 6)
+    odd = [replace(r, family=r.target, model=f"odd {r.model}", reached=9 * r.reached) for r in log]
+    tried = [run for run in odd if run.model in ("odd m0", "odd m1")]
+    margin = judge_of([*log, *tried]).learned.margin
+    assert margin < 1.1 * judge_of(log).learned.margin
+
+
 def test_all_particles_on_one_calorimeter_are_left_out_together() -> None:
     """A recommendation leaves its calorimeter out whole, and so does what measures the interval."""
     log = made_log(FEWEST, 8)

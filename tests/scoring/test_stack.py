@@ -73,6 +73,23 @@ def test_intervals_hold_the_share_they_say() -> None:
     assert 0.74 < np.mean(inside) < 0.92
 
 
+def test_a_training_target_is_forecast_without_what_it_reached() -> None:
+    """Here a target tells nothing but which one it is: only its own outcomes give its level."""
+    past = cells()
+    level = np.array([cell.about[0] for cell in past])
+    named = [replace(c, about=np.eye(len(past))[t]) for t, c in enumerate(past)]
+    usual = np.quantile(np.abs(level - level.mean()), 0.8)
+    assert train_stack(named, NAMES).margin > 0.9 * usual
+
+
+def test_the_interval_of_a_new_model_is_measured_on_models_that_nothing_was_learnt_from() -> None:
+    """Here scores tell nothing of a model, and its history everything."""
+    effect = np.random.default_rng(1).normal(size=10)
+    past = [replace(c, reached=np.exp(effect + 0.01 * c.scores[:, 1])) for c in cells()]
+    stack = train_stack(past, NAMES)
+    assert stack.fresh_margin > 1.4 * stack.margin
+
+
 def test_intervals_widen_with_noise() -> None:
     widths = []
     for noise in (0.05, 0.3, 1.0):
