@@ -90,6 +90,19 @@ def test_the_interval_of_a_new_model_is_measured_on_models_that_nothing_was_lear
     assert stack.fresh_margin > 1.4 * stack.margin
 
 
+def test_scores_that_are_not_a_models_usual_ones_count_more() -> None:
+    """Here a model's usual score says nothing, and how far one target is from it everything."""
+    usual, rng, found = 3 * np.random.default_rng(2).normal(size=10), np.random.default_rng(3), []
+    for cell in cells(targets=16):
+        unlike = rng.normal(size=10)
+        scores = np.stack([usual + unlike, cell.scores[:, 1]], axis=1)
+        found.append(replace(cell, scores=scores, reached=np.exp(-unlike)))
+    stack = train_stack(found[:-1], NAMES)
+    without = replace(stack, moved=np.zeros(2))
+    gain = [agreement(forecast(x, found[-1]).order, found[-1]) for x in (stack, without)]
+    assert gain[0] > gain[1] + 0.02
+
+
 def test_intervals_widen_with_noise() -> None:
     widths = []
     for noise in (0.05, 0.3, 1.0):
