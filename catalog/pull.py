@@ -120,11 +120,14 @@ def resolve(ref: str, index: Index, store: str, *, gone: bool = False) -> Commit
     if wanted.name in names:
         where = f"in the store {wanted.store or store!r}"
         what = ref.partition("@")[2]
+        other = index.lookup(wanted.name, store=None, version=wanted.version, digest=wanted.digest)
+        seen = other[0].store if other else ""
+        shown = f"{seen}:{wanted.name}" if seen and ":" not in seen else wanted.name
         raise NotFound(
             f"{wanted.name!r} has no version {what!r} {where}"
             if what
             else f"{wanted.name!r} is not {where}",
-            f"learn what is new there: catalog sync; or see: catalog show {wanted.name}",
+            f"learn what is new there: catalog sync; or see: catalog show {shown}",
         )
     import difflib
 
@@ -158,10 +161,12 @@ def fetch(
     and copied, and nothing more. Whoever runs a model never asks for that.
     """
     if not version.digest:
+        ref = f"{version.name}@{version.version}"
+        shown = ref if ":" in settings.store else f"{settings.store}:{ref}"
         raise CheckFailed(
-            f"{version.name}@{version.version}",
+            ref,
             ["it was registered by other means: it has no manifest to verify it by"],
-            f"give it a card: catalog annotate {version.name}@{version.version} CARD.yaml",
+            f"give it a card: catalog annotate {shown} CARD.yaml",
         )
     folder = settings.cache / "versions" / version.digest.removeprefix("sha256:")
     if not _intact(folder, version.digest):

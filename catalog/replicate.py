@@ -85,10 +85,11 @@ def replicate(
     """
     ref = f"{version.name}@{version.version}"
     if not version.digest:
+        shown = ref if ":" in source.name else f"{source.name}:{ref}"
         raise CheckFailed(
             f"{ref} of {source.name}",
             ["it was registered by other means: it has no manifest to keep"],
-            f"give it a card first: catalog annotate {ref} CARD.yaml",
+            f"give it a card first: catalog annotate {shown} CARD.yaml",
         )
     there = find_there(target.store, version)
     if there and not mend:

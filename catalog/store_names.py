@@ -77,7 +77,8 @@ def read_names(path: Path) -> StoreNames:
         Naming the field that is wrong.
     """
     try:
-        data = path.read_bytes()[: _MAX_FILE + 1]
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
     except FileNotFoundError:
         return StoreNames()
     except OSError as exc:
@@ -160,7 +161,10 @@ def _parse(document: Any) -> StoreNames:
         raise ValueError("expected the keys `stores` and `default`")
     kinds = {key: type(value) for key, value in asdict(Named("")).items()}
     stores = {}
-    for name, told in (document.get("stores") or {}).items():
+    listed = document.get("stores") or {}
+    if not isinstance(listed, dict):
+        raise ValueError("stores: expected `NAME: {uri: ...}` for each")  # noqa: TRY004
+    for name, told in listed.items():
         if not isinstance(told, dict) or "uri" not in told:
             raise ValueError(f"stores.{name}: expected at least `uri: ...`")
         for key, value in told.items():

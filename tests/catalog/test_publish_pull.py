@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from catalog.publish import Published, publish
 from catalog.pull import copy_out, fetch, find, pull, resolve
 from catalog.refs import parse_ref
 from catalog.settings import Settings
+from catalog.stores import Committed
 from catalog.stores.memory import MemoryStore
 from catalog.sync import sync
 from tests.toys import generator_folder
@@ -216,6 +218,9 @@ def test_pull_resolves_names_numbers_and_digests(tmp_path: Path, settings: Setti
             resolve("toy@7", index, "memory")
         with pytest.raises(NotFound, match="close: toy"):
             resolve("toyy", index, "memory")
+        with pytest.raises(NotFound, match="not in the store 'lab'") as caught:
+            resolve("toy", index, "lab")
+    assert caught.value.hint.endswith("catalog show memory:toy")
     fetch(second, settings, store)
     assert pull("toy", settings).version == 2
 
@@ -336,3 +341,9 @@ def test_a_file_in_the_way_of_a_copy_is_named(tmp_path: Path, settings: Settings
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="is a file"):
         copy_out(pulled, tmp_path / "file")
+
+
+def test_advice_on_a_version_without_a_card_names_its_store(settings: Settings) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        fetch(Committed("theirs", 1, ""), replace(settings, store="lab"), MemoryStore())
+    assert "catalog annotate lab:theirs@1 CARD.yaml" in caught.value.hint

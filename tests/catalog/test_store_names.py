@@ -97,7 +97,8 @@ def test_what_must_not_be_in_the_file_is_refused_and_never_repeated(
     [
         "- a list", "stores: {lab: 3}", "stores: {lab: {uri: x, colour: blue}}", "a: &b 1\nc: *b",
         "stores: {lab: {uri: [x]}}", "stores: {lab: {uri: x, require_signature: maybe}}",
-        "default: nowhere", "stores: {Lab: {uri: x}}", "\x00", "[" * 5000,
+        "stores: [lab]", "stores: 5", "default: nowhere", "stores: {Lab: {uri: x}}",
+        "\x00", "[" * 5000,
         "stores: {lab: {uri: 'mlflow+https://ada:sesame@host'}}",
     ],
 )  # fmt: skip
@@ -109,6 +110,17 @@ def test_a_file_that_is_wrong_is_named_and_left_alone(path: Path, text: str) -> 
             use()
         assert "sesame" not in caught.value.message
     assert path.read_text() == text
+
+
+def test_a_file_without_an_end_is_not_read_whole(path: Path) -> None:
+    code = (
+        "import resource; from catalog.store_names import *\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "try: read_names(Path('/dev/zero'))\n"
+        "except BadFile as exc: print(exc.message)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "too large" in told.stdout, told.stderr
 
 
 def test_the_usual_store_is_a_name_wherever_it_has_one(
