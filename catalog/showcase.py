@@ -85,13 +85,16 @@ def _undocumented(value: dict[str, Any]) -> list[str]:
     """A version without a card, in the store's own words."""
     told = value["told"] or {}
     lines = ["undocumented: registered by other means, without a card"]
-    lines += [f"{key:12}{told[key]}" for key in ("framework", "description") if told.get(key)]
+    # A stranger's lines are indented, so that none passes for one of ours.
+    indented = {key: str(told.get(key) or "").replace("\n", "\n" + " " * 12) for key in told}
+    lines += [f"{key:12}{indented[key]}" for key in ("framework", "description") if told.get(key)]
     lines += [
         f"{where[:-1]:12}{spec['name'] or '(no name)'} {spec['dtype']}{spec['shape']}"
         for where in ("inputs", "outputs")
         for spec in told.get(where, [])
     ]
-    lines += [f"{'tag':12}{key} = {text}" for key, text in told.get("tags", {}).items()]
+    tags = told.get("tags", {}).items()
+    lines += [f"{'tag':12}{' '.join(f'{key} = {text}'.splitlines())}" for key, text in tags]
     return [*lines, f"{'next':12}catalog annotate {value['ref']} CARD.yaml"]
 
 

@@ -79,7 +79,7 @@ def past_of(runs: Sequence[Adaptation]) -> list[Past]:
     found = []
     for key in dict.fromkeys((run.target, run.pdg) for run in runs):
         own = [run for run in runs if (run.target, run.pdg) == key]
-        rest = [run for run in runs if (run.target, run.pdg) != key]
+        rest = [run for run in runs if run.target != key[0]]  # nothing of its calorimeter
         adapted = [run for run in own if run.strategy != "scratch" and run.zero_shot]
         scratch, learned = predict_scratch(_thrice(own)), learn(rest)
         if not adapted or scratch is None:

@@ -15,7 +15,7 @@ from catalog.physics.validate import observe_run, run_model, sample_model
 from catalog.pull import Pulled
 from catalog.scoring.aligned import aligned
 from catalog.scoring.card_scores import card_scores
-from catalog.scoring.scorer import scorer_fit, spread
+from catalog.scoring.scorer import CRITIC, graph_of, scorer_fit, spread
 from catalog.scoring.scores import load_score
 from catalog.scoring.scores.arrays import Array
 from catalog.showers import ShowerSet
@@ -45,8 +45,8 @@ class Probe:
 
     zero_shot : w1_geomean before any training
     response : mean visible energy over that of the target
-    scores : by name, higher is better; `fit` is of the scorer graph, NaN without one; also what
-        its card tells (`catalog.scoring.card_scores`)
+    scores : by name, higher is better; `fit` is of a likelihood, `critic` of a GAN's critic; also
+        what its card tells (`catalog.scoring.card_scores`)
     observables : nearest first
     """
 
@@ -87,7 +87,9 @@ def probe(
     for name in _ALIGNED:
         scores[f"aligned_{name}"] = load_score(name)(moved, seen.values)
     scores |= card_scores(pulled, target)
-    scores["fit"] = _fit(pulled, say, target, showers, gev, theta)
+    # Log-odds of a critic and spreads of a likelihood are not one scale, and get no common rank.
+    fit = "critic" if graph_of(pulled) == CRITIC else "fit"
+    scores[fit] = _fit(pulled, say, target, showers, gev, theta)
     response = made.column("response").mean() / max(seen.column("response").mean(), 1e-12)
     near = w1_geomean(made.values, seen.values)
     return Probe(near, float(response), scores, _observed(made, seen))

@@ -17,7 +17,12 @@ from catalog.scoring.scores.likelihood_fit import at_one_energy
 from catalog.showers import ShowerSet
 
 ASKED = 150  # showers, at most, that a scorer graph sees on either side
-GRAPHS = ("likelihood.onnx", "critic.onnx")
+LIKELIHOOD, CRITIC = "likelihood.onnx", "critic.onnx"
+
+
+def graph_of(pulled: Pulled) -> str | None:
+    """The scorer graph of a version: of a likelihood, else of a critic, else None."""
+    return next((n for n in (LIKELIHOOD, CRITIC) if (pulled.folder / n).is_file()), None)
 
 
 def scorer_fit(
@@ -37,7 +42,7 @@ def scorer_fit(
     BadFile
         ONNX Runtime refuses the graph, or its scores are not finite.
     """
-    name = next((n for n in GRAPHS if (pulled.folder / n).is_file()), None)
+    name = graph_of(pulled)
     shape = pulled.card.domain.shape
     if name is None or shape is None:
         return None
@@ -56,7 +61,7 @@ def scorer_fit(
         return _scores(session, pulled.ref, showers, given)
 
     on_target, on_own = asked(theirs, used.incident_gev, used.theta_rad), asked(own, gev, theta)
-    if name == "critic.onnx":
+    if name == CRITIC:
         return critic_fit(on_target, on_own)
     return _median_fit(*at_one_energy(on_target, on_own, used.incident_gev, gev))
 

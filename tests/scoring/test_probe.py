@@ -54,6 +54,13 @@ def test_a_probe_opens_each_graph_once_and_asks_for_no_shower_twice(
     assert np.isfinite(found.scores["fit"])
 
 
+def test_a_critic_is_no_likelihood_and_never_ranked_as_one() -> None:
+    pulled = read_folder(ROOT / "versions" / "3dgan-ild-siw")
+    scores = probe(pulled, target(), observe(target())).scores
+    assert np.isfinite(scores["critic"])
+    assert "fit" not in scores
+
+
 def test_what_a_probe_and_the_log_call_zero_shot_is_one_number() -> None:
     pulled, seen = read_folder(ROOT / "versions" / "vae-bgo"), observe(target())
     assert (
