@@ -28,7 +28,7 @@ def assert_nothing_torn(target: Store) -> int:
     return len(versions)
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_nothing_is_torn_and_a_rerun_completes(tmp_path: Path, kills: int) -> None:
     list(opened(tmp_path / "empty").versions())
     there = shutil.copytree(tmp_path / "empty", tmp_path / "there-0")
