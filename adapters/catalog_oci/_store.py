@@ -89,11 +89,16 @@ class OciStore:
             version = self._commit(name, manifest, spool, summary, tags)
         except BrokenOffError:
             raise
-        except StoreError:
-            # Perhaps another process committed it meanwhile, and removed what waited here.
+        except (StoreError, OSError) as exc:
+            # Perhaps somebody committed it meanwhile, and removed what waited here.
             row = self._committed(name, manifest)
             if row is None or not self._complete(row):
-                raise
+                if isinstance(exc, StoreError):
+                    raise
+                raise StoreError(
+                    f"{name}: what waited to be sent is gone: {exc.strerror or exc}",
+                    "publish again: it resumes",
+                ) from exc
             version = row.version
         spool.remove()
         return version
