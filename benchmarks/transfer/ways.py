@@ -10,6 +10,8 @@ import numpy as np
 
 from benchmarks.transfer.protocol import Learn
 from benchmarks.transfer.stored import PROBES, Truth
+from catalog.scoring.card_scores import CARD_SCORES
+from catalog.scoring.order import RANKED
 from catalog.scoring.scores import SCORES
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.scores.baselines import metadata, popularity, random
@@ -27,11 +29,9 @@ FIT = ("median_fit", "aligned_median_fit")
 BY_FINGERPRINT = ("fp_samples_w1", "fp_samples_frechet", "fp_data_w1", "fp_data_frechet")
 ALIGNED = ("aligned_w1_geomean", "aligned_frechet", "aligned_energy", "aligned_sliced_w1")
 CALIBRATED = tuple(name.replace("aligned", "calibrated") for name in ALIGNED)
-CARDS = ("self_quality", "n_train", "parameters", "particle")
-ABOUT = (*CARDS, "metadata", "flow")
-# One fit, two distances of what training has to repair, and what the card tells: as
-# `catalog.scoring.order.RANKED`.
-FEW = ("median_fit", "aligned_energy", "aligned_frechet", *CARDS)
+ABOUT = (*CARD_SCORES, "metadata", "flow")
+# What `catalog recommend` orders by; here `fit` is one of several.
+FEW = tuple("median_fit" if name == "fit" else name for name in RANKED)
 # What the stack used while it knew 168 runs of one family.
 FIRST = ("median_fit", "aligned_w1_geomean", "metadata", "self_quality", "n_train")
 PLAIN = tuple(SCORES["showers"])

@@ -91,8 +91,11 @@ def judge_of(runs: Sequence[Adaptation]) -> Judge:
         off += list(np.abs(np.log(told) - reached)[known])
     margin = float(np.quantile([each for each in off if np.isfinite(each)] or [np.nan], COVERED))
     learned = replace(learned, margin=margin)
-    ahead = np.subtract(stacked, ours)  # by more than chance, or it is not worth its complexity
-    if float(ahead.mean()) <= float(ahead.std()) / math.sqrt(len(ahead)):
+    # By more than chance, or it is not worth its complexity; draws of one target are one trial.
+    names = np.array([cell.target for cell in cells])
+    gained = np.subtract(stacked, ours)
+    ahead = np.array([gained[names == name].mean() for name in np.unique(names)])
+    if float(ahead.mean()) <= float(ahead.std(ddof=1)) / math.sqrt(len(ahead)):
         return Judge(learned)
     stack = train_stack(cells, RANKED)
     # Targets of fewer than six models do not tell how far off it is of a new one.
@@ -119,7 +122,8 @@ def place(judge: Judge, entrants: Sequence[Entrant], showers: int) -> Placed:
     if judge.stack:
         cell = _cell("", tuple(e.digest for e in entrants), [e.scores for e in entrants], showers)
         found = forecast(judge.stack, cell)
-        order = np.lexsort([ranks, -found.order])
+        far = np.array([e.zero_shot > _FAR for e in entrants])  # behind, as while untrained
+        order = np.lexsort([ranks, -found.order, far])
         predictions = tuple(_prediction(found, i, judge.runs) for i in range(len(entrants)))
         return Placed(_places(order), tuple(map(float, ranks)), predictions, True)
     ln = _as_ranked([e.zero_shot for e in entrants], ranks)

@@ -163,8 +163,8 @@ def forecast(stack: Stack, cell: Cell) -> Forecast:
         return Forecast(rank_average(cell.scores), nothing, nothing, nothing)
     position = _position(stack, cell, normal_scores(cell.scores))
     ln = _ln_reached(stack, cell.about, position)
-    seen = np.isin(cell.models, [m for m, row in zip(stack.models, stack.missed, strict=True)
-                                 if np.isfinite(row).any()])  # fmt: skip
+    adapted = np.array(stack.models)[np.isfinite(stack.missed).any(1)]
+    seen = np.isin(cell.models, adapted)
     margin = np.where(seen, stack.margin, stack.fresh_margin)
     return Forecast(position, np.exp(ln), np.exp(ln - margin), np.exp(ln + margin))
 

@@ -12,7 +12,7 @@ from scipy.stats import weightedtau
 from catalog.adapt.log import Adaptation
 from catalog.scoring.order import RANKED, Entrant, Judge, cells_of, judge_of, place
 from catalog.scoring.predict import evidence, learn, predict_scratch, saving
-from catalog.scoring.stack import FEWEST
+from catalog.scoring.stack import FEWEST, train_stack
 
 stored = pytest.importorskip("benchmarks.transfer.stored")
 ways = pytest.importorskip("benchmarks.transfer.ways")
@@ -244,3 +244,16 @@ def test_a_record_that_reached_nothing_at_all_is_no_infinity() -> None:
     log = made_log(FEWEST, 8)
     judge = judge_of([replace(log[0], reached=0.0), *log[1:]])
     assert np.isfinite(judge.learned.margin)
+
+
+def test_a_model_that_is_spreads_away_comes_last_also_with_a_trained_stack() -> None:
+    """However good its card looks: means and spreads do not put right what does not fluctuate."""
+    log = made_log(10, 8)
+    stack = train_stack(cells_of(log), RANKED)
+    scores = [dict.fromkeys(RANKED, value) for value in (2.0, 1.0, 0.0)]
+    entrants = [
+        Entrant(f"new{i}", "toy", 20.0 if i == 0 else 1.0, each) for i, each in enumerate(scores)
+    ]
+    assert place(Judge(learn(log), stack), entrants, 150).place == (3, 1, 2)
+    near = [replace(each, zero_shot=1.0) for each in entrants]
+    assert place(Judge(learn(log), stack), near, 150).place == (1, 2, 3)
