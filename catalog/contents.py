@@ -16,6 +16,7 @@ from catalog.manifest import MANIFEST_FILE
 from catalog.onnx_file import OnnxFile, read_onnx
 from catalog.signed import SIGNATURE_FILE, read_signed
 from catalog.testvectors import read_npz
+from catalog.text import first_line
 
 _MAX_FILES = 1000
 _MAX_TEXT = 5_000_000  # bytes of a text or picture file
@@ -128,6 +129,5 @@ def _reason(read: Callable[[Path], object], path: Path) -> str | None:
     except CatalogError as exc:
         return exc.message.removeprefix(f"{path}: ")
     except (ValueError, OSError, RecursionError, MemoryError) as exc:
-        first = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:300]
-        return f"cannot be read: {first}"
+        return f"cannot be read: {first_line(exc)}"
     return None

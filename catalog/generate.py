@@ -12,6 +12,7 @@ from catalog.card import Card
 from catalog.domain import TensorSpec
 from catalog.domain.geometry import CONDITIONS, GEOMETRY, Geometry, conditions, geometry_of
 from catalog.errors import BadFile, MissingExtra, UsageError
+from catalog.text import first_line
 
 _BATCH = 64
 _MAX_AXIS = 4096  # rows one tensor may ask for beyond the batch
@@ -118,8 +119,8 @@ def _run(
     try:
         showers: NDArray[Any] = session.run([wanted.name], rows)[0]
     except Exception as exc:  # onnxruntime raises a dozen unrelated types
-        first = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise BadFile(f"{card.name}: the model does not run on its conditions: {first}") from exc
+        why = first_line(exc)
+        raise BadFile(f"{card.name}: the model does not run on its conditions: {why}") from exc
     asked = len(next(iter(rows.values()), ()))
     if showers.shape[:1] != (asked,):
         raise BadFile(

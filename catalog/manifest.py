@@ -70,6 +70,11 @@ def check_path(path: str) -> str:
     return path
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text is `sha256:` and 64 hex digits."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def check_digest(text: str) -> str:
     """Return the digest if it is well-formed.
 
@@ -77,7 +82,7 @@ def check_digest(text: str) -> str:
     ------
     BadFile
     """
-    if not _DIGEST.fullmatch(text):
+    if not is_digest(text):
         raise BadFile(f"not a digest: {text[:80]!r} (expected sha256: and 64 hex digits)")
     return text
 

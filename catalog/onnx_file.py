@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import BadFile
+from catalog.text import first_line
 
 _MAX_ONNX = 2**31  # bytes; protobuf ends there, larger models keep their weights beside
 _TYPES = {
@@ -50,8 +51,7 @@ def read_onnx(path: Path) -> OnnxFile:
         onnx.checker.check_model(str(path))
         model = onnx.load(str(path), load_external_data=False)
     except Exception as exc:  # onnx raises protobuf, checker and OS errors
-        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:300]
-        raise BadFile(f"not a valid ONNX model: {reason}") from exc
+        raise BadFile(f"not a valid ONNX model: {first_line(exc)}") from exc
     return OnnxFile(
         {info.name: tensor_of(info) for info in model.graph.input},
         {info.name: tensor_of(info) for info in model.graph.output},

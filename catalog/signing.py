@@ -23,6 +23,7 @@ from catalog.manifest import MANIFEST_FILE, Manifest, build_manifest
 from catalog.publish import Say, add_test_vectors
 from catalog.settings import Settings
 from catalog.signed import SIGNATURE_FILE
+from catalog.text import first_line
 
 # Whoever signs with model_signing's own command leaves these out, too; no version can hold them.
 _GIT = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
@@ -54,9 +55,7 @@ def sign(folder: Path, key: Path, password: str | None, say: Say) -> Manifest:
             secret = password.encode() if password else None
             config.use_elliptic_key_signer(private_key=key, password=secret)
         except Exception as exc:
-            raise BadFile(
-                f"{key}: no private key that can sign: {_first_line(exc)}", _KEYS
-            ) from exc
+            raise BadFile(f"{key}: no private key that can sign: {first_line(exc)}", _KEYS) from exc
         config.sign(folder, temp)
         temp.replace(folder / SIGNATURE_FILE)
     except OSError as exc:
@@ -86,13 +85,13 @@ def check_signature(signature: bytes, manifest: Manifest, public_key: Path) -> N
     try:
         config = library.verifying.Config().use_elliptic_key_verifier(public_key=public_key)
     except Exception as exc:
-        raise BadFile(f"{public_key}: not a public key: {_first_line(exc)}", _KEYS) from exc
+        raise BadFile(f"{public_key}: not a public key: {first_line(exc)}", _KEYS) from exc
     config.set_hashing_config(_Hashed(library, "", manifest))
     try:
         with _as_file(signature) as path, redirect_stdout(sys.stderr):  # it prints warnings there
             config.verify(Path(), path)
     except Exception as exc:
-        reason = _first_line(exc) or "the signature does not fit the key"
+        reason = first_line(exc) or "the signature does not fit the key"
         raise BadSignature(
             f"{SIGNATURE_FILE} is not a signature of these files by {public_key}: {reason}",
             "ask who published it for the right key; do not use the version until it fits",
@@ -187,7 +186,3 @@ def _as_file(data: bytes) -> Iterator[Path]:
         path = Path(scratch) / SIGNATURE_FILE
         path.write_bytes(data)
         yield path
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [""])[0][:300]

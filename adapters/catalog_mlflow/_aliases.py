@@ -65,10 +65,4 @@ def _models(client: Any, edge: Edge, name: str | None) -> Iterator[Any]:
         except NotFound:
             return
         return
-    token = None
-    while True:
-        page = edge.call(client.search_registered_models, max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    yield from edge.paged(client.search_registered_models, max_results=_PAGE)

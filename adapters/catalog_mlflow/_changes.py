@@ -117,15 +117,7 @@ def _parse(since: str) -> _Token | None:
 
 def _models(client: Any, edge: Edge, page: int, order: str | None = None) -> Iterator[Any]:
     order_by = [order] if order else None
-    token = None
-    while True:
-        found = edge.call(
-            client.search_registered_models, max_results=page, order_by=order_by, page_token=token
-        )
-        yield from found
-        token = found.token
-        if not token:
-            return
+    return edge.paged(client.search_registered_models, max_results=page, order_by=order_by)
 
 
 def _recent_models(client: Any, edge: Edge, before: int) -> Iterator[Any]:

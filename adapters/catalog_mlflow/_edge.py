@@ -7,11 +7,13 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from catalog.errors import CatalogError, NotAuthorised, NotFound, StoreError
+from catalog.stores.edge import translated
 from catalog.stores.secret import Secret
+from catalog.text import one_line
 
 T = TypeVar("T")
 
@@ -52,15 +54,19 @@ class Edge:
         with self.translated():
             return function(*args, **kwargs)
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def paged(self, search: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """All that a search of MLflow's finds, page by page and only as far as it is read."""
+        token = None
+        while True:
+            page = self.call(search, *args, page_token=token, **kwargs)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def translated(self) -> AbstractContextManager[None]:
         """Turn what MLflow, requests or the file system raise into errors of the catalog."""
-        try:
-            yield
-        except CatalogError:
-            raise
-        except Exception as exc:
-            raise self.error(exc) from exc
+        return translated(self.error)
 
     def error(self, exc: Exception) -> CatalogError:
         """The catalog's words for a foreign exception."""
@@ -111,8 +117,7 @@ class Edge:
         for secret in (*told, self._secret.token, self._secret.password):
             if secret:
                 text = text.replace(secret, "***")
-        line = " ".join(text.partition("[SQL:")[0].split())
-        return line if len(line) <= 300 else f"{line[:300]}..."
+        return one_line(text.partition("[SQL:")[0])
 
 
 def folder_error(exc: OSError, folder: str) -> StoreError:

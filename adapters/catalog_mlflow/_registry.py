@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.errors import CatalogError, NotFound, StoreError, UsageError
+from catalog.manifest import is_digest
 from catalog.stores.protocol import Committed
 from catalog_mlflow._edge import Edge, Transient, is_already_there
 from catalog_mlflow._staging import MANIFEST_TAG
 
 ADOPTED = "catalog.adopted/"  # of tags that hold a card given to somebody else's version
 COMMIT_TAG = "catalog.commit"
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _PAGE = 1000
 _ATTEMPTS = 8
 _TEXT = 5000  # the narrowest column of MLflow's databases
@@ -72,13 +71,7 @@ def visible(rows: Iterable[Any]) -> list[Located]:
 
 def newest(client: Any, edge: Edge, page: int) -> Iterator[Any]:
     """MLflow's rows of versions, the one that changed last first."""
-    token = None
-    while True:
-        found = edge.call(client.search_model_versions, max_results=page, page_token=token)
-        yield from found
-        token = found.token
-        if not token:
-            return
+    return edge.paged(client.search_model_versions, max_results=page)
 
 
 def is_adopted(located: Located) -> bool:
@@ -181,19 +174,12 @@ def _take_back(client: Any, edge: Edge, name: str, number: str, nonce: str) -> N
 
 def search(client: Any, edge: Edge, clause: str | None) -> list[Any]:
     """MLflow's rows of all versions that match a clause of its filter language."""
-    rows: list[Any] = []
-    token = None
-    while True:
-        page = edge.call(client.search_model_versions, clause, max_results=_PAGE, page_token=token)
-        rows.extend(page)
-        token = page.token
-        if not token:
-            return rows
+    return list(edge.paged(client.search_model_versions, clause, max_results=_PAGE))
 
 
 def _located(row: Any, uri: Any) -> Located:
     digest = str(row.tags.get(MANIFEST_TAG, ""))
-    digest = digest if _DIGEST.fullmatch(digest) else ""
+    digest = digest if is_digest(digest) else ""
     return Located(
         Committed(row.name, int(row.version), digest), str(row.run_id or ""), str(uri or ""),
         str(row.description or ""), {str(key): str(value) for key, value in row.tags.items()},

@@ -6,8 +6,8 @@ Retries are the SDK's, with the bounds that `_client` sets: one layer of them, n
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from catalog.errors import (
@@ -18,6 +18,8 @@ from catalog.errors import (
     NotFound,
     StoreError,
 )
+from catalog.stores.edge import translated
+from catalog.text import one_line
 
 T = TypeVar("T")
 
@@ -51,15 +53,9 @@ class Edge:
         with self.translated():
             return function(*args, **kwargs)
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> AbstractContextManager[None]:
         """Turn what the SDK, requests, zipfile or the file system raise into our errors."""
-        try:
-            yield
-        except CatalogError:
-            raise
-        except Exception as exc:
-            raise self._error(exc) from exc
+        return translated(self._error)
 
     def _error(self, exc: Exception) -> CatalogError:
         if isinstance(exc, zipfile.BadZipFile):
@@ -71,7 +67,7 @@ class Edge:
         kind = type(exc).__name__
         if kind in _CONFIG:
             return NotAuthorised(
-                f"{self._label}: cannot sign requests: {_short(str(exc))}",
+                f"{self._label}: cannot sign requests: {one_line(str(exc))}",
                 "check ~/.oci/config and the profile in the store's URI: oci setup config",
             )
         if kind == "MultipartUploadError":
@@ -86,11 +82,11 @@ class Edge:
                 f"{self._label} does not answer: {_reason(str(exc))}",
                 "is this machine online, and the region right? try again later",
             )
-        return StoreError(f"{self._label} failed: {kind}: {_short(str(exc))}", _AGAIN)
+        return StoreError(f"{self._label} failed: {kind}: {one_line(str(exc))}", _AGAIN)
 
     def _refusal(self, status: int, code: str, text: str) -> CatalogError:
         """The catalog's error for an HTTP status and the service's own words."""
-        words = f"{status} {code}: {_short(text)}" if code else str(status)
+        words = f"{status} {code}: {one_line(text)}" if code else str(status)
         if status in (401, 403):
             return NotAuthorised(
                 f"{self._label} refused who we are ({words})",
@@ -113,11 +109,11 @@ _AGAIN = "try again; nothing is half-published, and what was sent is kept"
 def _bad_zip(label: str, exc: Exception) -> CatalogError:
     if "CRC-32" in str(exc):
         return DigestMismatch(
-            f"{label}: the artifact is damaged: {_short(str(exc))}",
+            f"{label}: the artifact is damaged: {one_line(str(exc))}",
             "pull it from another store; an artifact never changes, so that mending it means to "
             "delete the model and publish again",
         )
-    return BadFile(f"{label}: the artifact is no zip that can be read: {_short(str(exc))}")
+    return BadFile(f"{label}: the artifact is no zip that can be read: {one_line(str(exc))}")
 
 
 def _reason(text: str) -> str:
@@ -133,9 +129,4 @@ def _reason(text: str) -> str:
     ):
         if sign in text:
             return words
-    return _short(text)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:300]}..."
+    return one_line(text)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from catalog.manifest import is_digest
 from catalog.stores.protocol import Committed
 from catalog_oci._client import Clients
 from catalog_oci._edge import Edge
@@ -23,7 +24,6 @@ STAGED, DIGEST, VERSION, ADOPTED = (
     "catalog_staged", "catalog_digest", "catalog_version", "catalog_adopted",
 )  # fmt: skip
 _PAGE = 100
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _NUMBER = re.compile(r"^[1-9][0-9]{0,8}$")
 
 
@@ -86,7 +86,7 @@ def pages(edge: Edge, function: Any, *args: Any, **kwargs: Any) -> Iterable[Any]
 def _row(model: Any) -> Row:
     tags = dict(model.freeform_tags or {})
     digest, number = str(tags.get(DIGEST, "")), str(tags.get(VERSION, ""))
-    ours = bool(_DIGEST.fullmatch(digest) and _NUMBER.fullmatch(number))
+    ours = bool(is_digest(digest) and _NUMBER.fullmatch(number))
     return Row(
         name=str(model.model_version_set_name or model.display_name or model.id),
         number=int(number) if ours else 0,

@@ -15,6 +15,7 @@ from catalog.scoring.scores.arrays import Array
 from catalog.scoring.scores.critic_fit import critic_fit
 from catalog.scoring.scores.likelihood_fit import at_one_energy
 from catalog.showers import ShowerSet
+from catalog.text import first_line
 
 ASKED = 150  # showers, at most, that a scorer graph sees on either side
 LIKELIHOOD, CRITIC = "likelihood.onnx", "critic.onnx"
@@ -91,8 +92,7 @@ def _scores(
     try:
         found = np.asarray(session.run(None, feed)[0], np.float64).reshape(len(showers))
     except Exception as exc:  # onnxruntime raises a dozen unrelated types
-        first = (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise BadFile(f"{ref}: its scorer does not run: {first}") from exc
+        raise BadFile(f"{ref}: its scorer does not run: {first_line(exc)}") from exc
     if not np.isfinite(found).all():
         raise BadFile(f"{ref}: its scorer gives values that are not finite")
     return found

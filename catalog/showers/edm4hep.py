@@ -20,6 +20,7 @@ from catalog.domain import Detector
 from catalog.errors import BadFile, MissingExtra
 from catalog.showers.points import Points, into_cells, window
 from catalog.showers.reader import Asked, Opened, RootFile, Rows
+from catalog.text import first_line
 
 _SAMPLE = 100  # showers that tell where the detector begins
 _MAX_EVENT = 128_000_000  # bytes of one event's hits
@@ -138,8 +139,8 @@ def _named(tree: Any, branch: str) -> Any:
 
 def _damaged(path: Path, what: str, exc: Exception) -> BadFile:
     # uproot raises many kinds on damaged content (KeyError, struct.error, its own, ...).
-    reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
-    return BadFile(f"{path}: {what} cannot be read ({reason})", "the file may be incomplete")
+    why = first_line(exc)
+    return BadFile(f"{path}: {what} cannot be read ({why})", "the file may be incomplete")
 
 
 def _collection(tree: _Tree, detector: Detector) -> str:

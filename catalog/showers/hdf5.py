@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.errors import BadFile
+from catalog.text import first_line
 
 _MAX_CHUNK = 128_000_000  # bytes of one unpacked HDF5 chunk
 _CACHE = 32_000_000  # bytes; a chunk that two reads share is then unpacked once
@@ -40,7 +41,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         file = h5py.File(path, "r", rdcc_nbytes=_CACHE, locking="best-effort")
     except (OSError, RuntimeError, ValueError) as exc:
         raise BadFile(
-            f"{path}: not a readable HDF5 file ({_first_line(exc)})",
+            f"{path}: not a readable HDF5 file ({first_line(exc)})",
             "if it was downloaded, it may be incomplete: download it again",
         ) from exc
     with file:
@@ -54,7 +55,7 @@ def damage(path: Path, what: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as exc:
         raise BadFile(
-            f"{path}: {what} cannot be read ({_first_line(exc)})",
+            f"{path}: {what} cannot be read ({first_line(exc)})",
             "the file is damaged, or needs an HDF5 filter that is not installed: make it again",
         ) from exc
     except MemoryError as exc:
@@ -229,7 +230,3 @@ def attribute(owner: Any, name: str, path: Path) -> Any:
         f"{path}: attribute {name!r} is neither text nor numbers",
         "store it as a plain string or plain numbers, or remove it",
     )
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("oci")
 from catalog.manifest import MANIFEST_FILE
 from catalog.stores.protocol import Committed
-from tests.adapters.oci_double import Double, Identity, running_double
-from tests.adapters.oci_double.place import store_of
+from tests.adapters.oci_double import Double
+from tests.adapters.oci_double.place import configured_double, store_of
 from tests.conformance.store_tools import (
     FILES,
     WEIGHTS,
@@ -31,10 +31,7 @@ pytestmark = pytest.mark.slow  # importing it takes ten seconds and more
 
 @pytest.fixture(scope="module")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Double]:
-    folder = tmp_path_factory.mktemp("oci")
-    identity = Identity.new()
-    with pytest.MonkeyPatch.context() as patch, running_double(folder / "c", identity) as double:
-        patch.setenv("OCI_CONFIG_FILE", str(identity.write_config(folder / "dot-oci")))
+    with configured_double(tmp_path_factory.mktemp("oci")) as double:
         yield double
 
 

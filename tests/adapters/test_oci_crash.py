@@ -16,8 +16,8 @@ import pytest
 pytest.importorskip("oci")
 from catalog.manifest import parse_manifest
 from catalog_oci import OciStore
-from tests.adapters.oci_double import Double, Identity, running_double
-from tests.adapters.oci_double.place import store_of, uri_of
+from tests.adapters.oci_double import Double
+from tests.adapters.oci_double.place import configured_double, store_of, uri_of
 from tests.adapters.oci_double.zygote import POINTS
 from tests.conformance.store_tools import manifest_of, numbered, read_file
 
@@ -43,10 +43,7 @@ class Zygote:
 
 @pytest.fixture(scope="module")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Double]:
-    folder = tmp_path_factory.mktemp("oci")
-    identity = Identity.new()
-    with pytest.MonkeyPatch.context() as patch, running_double(folder / "c", identity) as double:
-        patch.setenv("OCI_CONFIG_FILE", str(identity.write_config(folder / "dot-oci")))
+    with configured_double(tmp_path_factory.mktemp("oci")) as double:
         yield double
 
 

@@ -12,15 +12,13 @@ from tests.conformance.store_tools import FILES, manifest_of, publish, upload_al
 
 pytest.importorskip("oci")
 from catalog_oci import _artifact
-from tests.adapters.oci_double import Identity, running_double
-from tests.adapters.oci_double.place import store_of
+from tests.adapters.oci_double import Double
+from tests.adapters.oci_double.place import configured_double, store_of
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    identity = Identity.new()
-    with running_double(tmp_path / "cloud", identity) as double:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(identity.write_config(tmp_path / "dot-oci")))
+def cloud(tmp_path: Path) -> Iterator[Double]:
+    with configured_double(tmp_path) as double:
         yield double
 
 

@@ -15,23 +15,20 @@ from tests.conformance.store_tools import TOLD
 
 pytest.importorskip("oci")
 from catalog_oci import OciStore
-from tests.adapters.oci_double import Double, Identity, running_double
-from tests.adapters.oci_double.place import BUCKET, put_model, store_of
+from tests.adapters.oci_double import Double
+from tests.adapters.oci_double.place import BUCKET, configured_double, put_model, store_of
 
 _serial = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Double]:
-    folder = tmp_path_factory.mktemp("oci")
-    identity = Identity.new()
     with (
         pytest.MonkeyPatch.context() as patch,
-        running_double(folder / "cloud", identity) as double,
+        configured_double(tmp_path_factory.mktemp("oci")) as double,
     ):
         # What is tested is not how long a busy machine may think.
         patch.setattr("catalog_oci._client._QUICK", (10, 120))
-        patch.setenv("OCI_CONFIG_FILE", str(identity.write_config(folder / "dot-oci")))
         yield double
 
 

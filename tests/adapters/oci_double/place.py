@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from catalog_oci import OciStore
 from catalog_oci._place import parse_place
-from tests.adapters.oci_double.double import Double
+from tests.adapters.oci_double.double import Double, running_double
+from tests.adapters.oci_double.keys import Identity
 
 COMPARTMENT = "ocid1.compartment.oc1..aaaadouble"
 PROJECT = "ocid1.datascienceproject.oc1..aaaadouble"
 BUCKET = "models@doublespace"
+
+
+@contextmanager
+def configured_double(folder: Path) -> Iterator[Double]:
+    """A running double, and a user whose ~/.oci/config it knows."""
+    identity = Identity.new()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        running_double(folder / "cloud", identity) as double,
+    ):
+        patch.setenv("OCI_CONFIG_FILE", str(identity.write_config(folder / "dot-oci")))
+        yield double
 
 
 def uri_of(double: Double, **options: str) -> str:
