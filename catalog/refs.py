@@ -9,9 +9,11 @@ from catalog.errors import UsageError
 
 _REF = re.compile(
     r"^(?:(?P<store>[a-z0-9][a-z0-9_-]{0,31}):)?"
-    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,248}[A-Za-z0-9._-])?)"
+    # Other people's names, too: letters of any language, but nothing that could be an option,
+    # a path or another part of a reference.
+    r"(?P<name>[^\W_](?:[\w .-]{0,248}[\w.-])?)"
     r"(?:@(?:(?P<version>[1-9][0-9]{0,8})|(?P<digest>sha256:[0-9a-f]{6,64})"
-    r"|(?P<alias>[A-Za-z_][A-Za-z0-9_-]{0,254})))?$"  # also what MLflow's other users call theirs
+    r"|(?P<alias>[A-Za-z_][A-Za-z0-9_-]{0,254})))?\Z"  # also what MLflow's other users call theirs
 )
 _NUMBERED = re.compile(r"^(latest|v[0-9]+)$", re.IGNORECASE)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,7 +59,8 @@ class StoreNames:
         """The name of a store told by name or by URI; what has no name keeps its URI."""
         if told in self.stores:
             return told
-        return next((name for name, it in self.stores.items() if it.uri == told), told)
+        same = _spelt(told)
+        return next((name for name, it in self.stores.items() if _spelt(it.uri) == same), told)
 
 
 def config_file() -> Path:
@@ -77,6 +79,8 @@ def read_names(path: Path) -> StoreNames:
         Naming the field that is wrong.
     """
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise BadFile(f"{path}: is a pipe, not a file")  # opening it would wait for ever
         with path.open("rb") as file:
             data = file.read(_MAX_FILE + 1)
     except FileNotFoundError:
@@ -151,6 +155,13 @@ def check_named(name: str, store: Named) -> None:
                 "the name of an environment variable is wanted, not what it holds",
                 f"export LAB_TOKEN=...; catalog stores add {name} URI --token-env LAB_TOKEN",
             )
+
+
+def _spelt(uri: str) -> str:
+    """One spelling of an address: a rule of a store must not hang on a slash or a capital."""
+    scheme, slashes, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{slashes}{host.lower()}{slash}{path}".rstrip("/")
 
 
 def _parse(document: Any) -> StoreNames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,7 @@ def figures(truth: Truth, quick: bool = False) -> dict[str, Any]:
     }
     repeats = 1 if quick else 6
     for split in SPLITS:
+        print(f"judging every score, split {split!r}", file=sys.stderr, flush=True)
         found[split] = of_split(truth, MAIN_SIZE, split, repeats)
     found |= scratch_figures(truth, known_to(OURS, truth, MAIN_SIZE), MAIN_SIZE)
     for n in (n for n in SIZES if n != MAIN_SIZE and _enough(truth, n)):

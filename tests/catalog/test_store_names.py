@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -180,3 +181,21 @@ def test_the_keyring_is_asked_for_the_token(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_store_that_takes_no_credential_says_so() -> None:
     with pytest.raises(UsageError, match="its own ways to sign in"):
         open_store("memory:", Secret("sesame"))
+
+
+@pytest.mark.parametrize(
+    "spelt", ["https://lab.example/", "https://LAB.example", "HTTPS://lab.example"]
+)
+def test_a_rule_does_not_hang_on_how_an_address_is_spelt(path: Path, spelt: str) -> None:
+    add_store(path, "lab", Named("mlflow+https://lab.example", require_signature=True))
+    names = read_names(path)
+    assert names.name_of(f"mlflow+{spelt}") == "lab"
+    assert names.name_of("mlflow+https://lab.example/other") == "mlflow+https://lab.example/other"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_place_of_the_list_is_refused_and_not_waited_for(path: Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(BadFile, match="is a pipe"):
+        read_names(path)
