@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS versions (
   UNIQUE (store, name, version)
 );
 CREATE INDEX IF NOT EXISTS versions_detector ON versions (detector_type, detector);
-CREATE INDEX IF NOT EXISTS versions_name ON versions (name);
+CREATE INDEX IF NOT EXISTS versions_number ON versions (name, version);
 CREATE INDEX IF NOT EXISTS versions_digest ON versions (digest);
 CREATE INDEX IF NOT EXISTS versions_parent ON versions (parent);
 CREATE TABLE IF NOT EXISTS particles (

@@ -195,9 +195,12 @@ class Index:
 
     def places(self, row: Row) -> Places:
         """The stores that hold this version now, and those with another under its number."""
+        # Two questions that an index answers each: a model may have thousands of versions. The plus
+        # keeps the second one off the index of names.
         sql = (
-            "SELECT DISTINCT store, digest FROM versions WHERE name = ? AND gone = '' "
-            "AND (version = ? OR (digest != '' AND digest = ?)) ORDER BY store"
+            "SELECT store, digest FROM versions WHERE name = ?1 AND version = ?2 AND gone = '' "
+            "UNION SELECT store, digest FROM versions "
+            "WHERE digest = ?3 AND digest != '' AND +name = ?1 AND gone = '' ORDER BY store"
         )
         found = self._db.execute(sql, (row.name, row.version, row.digest)).fetchall()
         same = {store for store, digest in found if digest and digest == row.digest}

@@ -165,3 +165,15 @@ def test_particles_by_name_and_number() -> None:
     assert parse_particle("GAMMA") == 22
     with pytest.raises(UsageError, match="unknown particle"):
         parse_particle("tachyon")
+
+
+def test_where_a_version_lies_is_found_without_reading_its_model(tmp_path: Path) -> None:
+    """A model may have thousands of versions, and a search asks for each one that it shows."""
+    steps = []
+    with open_index(tmp_path) as index:
+        index.put(*[Row("memory", "m", n, f"sha256:{n:064x}", task="x") for n in range(1, 2001)])
+        found = index.search(Query(limit=50), "memory")[1]
+        index._db.set_progress_handler(lambda: steps.append(1), 1000)
+        assert all(index.places(row).stores == ("memory",) for row in found)
+        index._db.set_progress_handler(None, 0)
+    assert len(steps) < 50  # thousands of the database's own steps; to read all would be 1,000s
