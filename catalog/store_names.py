@@ -59,8 +59,12 @@ class StoreNames:
         """The name of a store told by name or by URI; what has no name keeps its URI."""
         if told in self.stores:
             return told
-        same = _spelt(told)
-        return next((name for name, it in self.stores.items() if _spelt(it.uri) == same), told)
+        same = spelt(told)
+        return next((name for name, it in self.stores.items() if spelt(it.uri) == same), told)
+
+    def address_of(self, told: str) -> str:
+        """The address of a store told by name or by URI, in one spelling."""
+        return spelt(self.stores[told].uri if told in self.stores else told)
 
 
 def config_file() -> Path:
@@ -157,7 +161,7 @@ def check_named(name: str, store: Named) -> None:
             )
 
 
-def _spelt(uri: str) -> str:
+def spelt(uri: str) -> str:
     """One spelling of an address: a rule of a store must not hang on a slash or a capital."""
     scheme, slashes, rest = uri.partition("://")
     host, slash, path = rest.partition("/")

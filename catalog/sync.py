@@ -44,26 +44,36 @@ class Synced:
 
 
 def sync(
-    store: Store, name: str, index: Index, say: Say, *, full: bool = False, told: Told | None = None
-) -> Synced:
+    store: Store, name: str, index: Index, say: Say, *, full: bool = False,
+    told: Told | None = None, address: str = "",
+) -> Synced:  # fmt: skip
     """Make the index list what the store holds; only what changed is read, unless `full`.
 
     A version without a card is listed as undocumented with what the store tells of it; one whose
     card cannot be read is reported and listed the same way. What was deleted is marked as gone and
     kept. Killed half-way, it goes on where it was.
 
+    Parameters
+    ----------
+    address : where the store is, in one spelling; if its name stood for another address before,
+        what was known of that one is forgotten, its token above all
+
     Raises
     ------
     StoreError, NotAuthorised
         The store cannot be read; its rows are as they were.
     """
-    since = "" if full else index.token(name)[0]
+    moved = address != "" and index.address(name) not in ("", address)
+    since = "" if full or moved else index.token(name)[0]
     changes = store.changes(since)
+    if moved:  # only now: a store that does not answer leaves its rows as they are
+        say(f"{name} is another address than before: it is read from the beginning")
+        index.forget_store(name)
     known = index.known(name, None if changes.complete else changes.names)
     wanted = [it for it in changes.versions if full or _is_new(it, known, changes)]
     failed = _read_into(index, store, name, wanted, known, say, told)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    gone = index.finish(name, changes, date, told_all=not failed)
+    gone = index.finish(name, changes, date, told_all=not failed, address=address)
     read = len(wanted) - failed
     return Synced(name, index.count(name), read, gone, failed, changes.complete)
 

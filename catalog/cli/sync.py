@@ -11,6 +11,7 @@ from catalog.errors import CatalogError
 from catalog.index import open_index
 from catalog.settings import load_settings
 from catalog.store_check import all_stores, human_syncs
+from catalog.store_names import config_file, read_names
 from catalog.stores.named import open_named, store_name
 from catalog.sync import sync
 
@@ -21,14 +22,17 @@ def run(
     as_json: bool = out.JSON,
 ) -> None:
     """Bring the index up to date with the stores. Example: catalog sync lab"""
-    settings = load_settings()
+    settings, names = load_settings(), read_names(config_file())
     with open_index(settings.home) as index:
         wanted = stores or all_stores(settings, index)
         told = []
         for name in (store_name(it, settings.store) for it in wanted):
             try:
                 progress = out.progress(f"reading {name}")
-                done = sync(open_named(name), name, index, out.say, full=full, told=progress)
+                done = sync(
+                    open_named(name, names), name, index, out.say, full=full, told=progress,
+                    address=names.address_of(name),
+                )  # fmt: skip
                 told.append({**asdict(done), "error": None})
             except CatalogError as exc:  # the others are synced nevertheless
                 out.say(f"{name}: {exc.message}" + (f"\n  next: {exc.hint}" if exc.hint else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 4
+VERSION = 5
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
   id INTEGER PRIMARY KEY,
@@ -35,16 +35,18 @@ CREATE TABLE IF NOT EXISTS aliases (
   PRIMARY KEY (store, name, alias)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS syncs (
-  store TEXT PRIMARY KEY, token TEXT NOT NULL, date TEXT NOT NULL
+  store TEXT PRIMARY KEY, token TEXT NOT NULL, date TEXT NOT NULL,
+  address TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text);
 """
-# The tables of 1 and 2 are among those of 3, which lacked these columns.
-_COLUMNS_OF_4 = {
-    "told": "TEXT NOT NULL DEFAULT ''",
-    "gone": "TEXT NOT NULL DEFAULT ''",
-    "twin": "INTEGER NOT NULL DEFAULT 0",
-}
+# The tables of 1 and 2 are among those of 3. Columns of `versions` came with 4, of `syncs` with 5.
+_LATER = (
+    ("versions", "told", "TEXT NOT NULL DEFAULT ''"),
+    ("versions", "gone", "TEXT NOT NULL DEFAULT ''"),
+    ("versions", "twin", "INTEGER NOT NULL DEFAULT 0"),
+    ("syncs", "address", "TEXT NOT NULL DEFAULT ''"),
+)
 _TWINS = (
     "UPDATE versions SET twin = 1 WHERE digest != '' AND EXISTS (SELECT 1 FROM versions AS other "
     "WHERE other.digest = versions.digest AND other.name = versions.name "
@@ -85,10 +87,10 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Keep every row; columns that are there already stay."""
-    there = {row[1] for row in connection.execute("PRAGMA table_info(versions)")}
-    for column, kind in _COLUMNS_OF_4.items():
-        if column not in there:
-            connection.execute(f"ALTER TABLE versions ADD COLUMN {column} {kind}")
+    for table, column, kind in _LATER:
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if there and column not in there:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     connection.execute(_TWINS)
 
 

@@ -137,10 +137,18 @@ class Index:
         found = self._db.execute(sql, (store,)).fetchone()
         return (str(found[0]), str(found[1])) if found else ("", "")
 
-    def finish(self, store: str, changes: Changes, date: str, *, told_all: bool = True) -> int:
+    def address(self, store: str) -> str:
+        """Where a store was when its token was given; "" if that is not known."""
+        sql = "SELECT address FROM syncs WHERE store = ?"
+        return "".join(str(row[0]) for row in self._db.execute(sql, (store,)))
+
+    def finish(
+        self, store: str, changes: Changes, date: str, *, told_all: bool = True, address: str = ""
+    ) -> int:
         """End a sync: what is gone, what came back, aliases, the token; how many are newly gone.
 
-        Without `told_all` the token stays the old one, so that the next sync asks again.
+        Without `told_all` the token stays the old one, so that the next sync asks again. `address`
+        is where the store that gave it is.
         """
         there = {(it.name, it.version) for it in changes.versions}
         names = None if changes.complete else set(changes.names)
@@ -159,9 +167,9 @@ class Index:
                 self._db.execute(sql, (store, name, name))
             for alias in changes.aliases:
                 self._put_alias(store, alias)
-            if told_all:
-                values = (store, changes.token, date)
-                self._db.execute("INSERT OR REPLACE INTO syncs VALUES (?, ?, ?)", values)
+            token = (changes.token, date) if told_all else self.token(store)
+            sql = "INSERT OR REPLACE INTO syncs (store, token, date, address) VALUES (?, ?, ?, ?)"
+            self._db.execute(sql, (store, *token, address))
         return lost
 
     def rename_store(self, old: str, new: str) -> None:

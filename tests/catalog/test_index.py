@@ -118,6 +118,18 @@ def test_an_index_of_schema_3_keeps_its_rows(tmp_path: Path) -> None:
             assert index.count("lab") == 1
 
 
+def test_an_index_of_schema_4_keeps_its_rows_and_tokens(tmp_path: Path) -> None:
+    """The file was written by the code of schema 4."""
+    old = Path(__file__).with_name("index-schema-4.db.gz")
+    (tmp_path / "index.db").write_bytes(gzip.decompress(old.read_bytes()))
+    for _ in range(2):
+        with open_index(tmp_path) as index:
+            total, rows = index.search(Query(), "mlflow")
+            assert (total, [r.ref for r in rows]) == (3, ["a@1", "a@2", "lab:theirs@1"])
+            assert rows[2].aliases == ("best",)
+            assert (index.token("lab"), index.address("lab")) == (("t:7", "2026-11-20"), "")
+
+
 def test_an_index_of_a_later_catalog_is_refused_and_left_alone(tmp_path: Path) -> None:
     with open_index(tmp_path) as index:
         index.put(ROWS[0])

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from catalog.cli import sync as sync_verb
 from catalog.domain import TensorSpec
 from catalog.errors import NotFound, StoreError
 from catalog.index import Index, Query, open_index
@@ -49,12 +51,14 @@ class Reading(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.read: list[str] = []
+        self.asked: list[str] = []
         self.down = False
         self.broken: set[int] = set()
 
     def changes(self, since: str) -> Changes:
         if self.down:
             raise StoreError("the server does not answer")
+        self.asked.append(since)
         return super().changes(since)
 
     def manifest(self, version: Committed) -> bytes:
@@ -70,7 +74,7 @@ def put(store: MemoryStore, folder: Path, place: Path) -> Committed:
         return publish(folder, store, "theirs", other, lambda _: None).version
 
 
-def run(store: MemoryStore, index: Index, name: str = "lab", **how: bool) -> Synced:
+def run(store: MemoryStore, index: Index, name: str = "lab", **how: Any) -> Synced:
     return sync(store, name, index, lambda _: None, **how)
 
 
@@ -309,3 +313,53 @@ def test_a_name_that_means_another_store_brings_nothing_along(
     assert [row.store for row in index.search(Query())[1]] == kept
     assert run(other, index).read == 1
     assert index.count("lab") == 1
+
+
+def test_a_name_that_moved_by_hand_asks_nobody_with_the_token_of_another(
+    tmp_path: Path, index: Index, folders: list[Path]
+) -> None:
+    here, there = Reading(), Reading()
+    put(here, folders[0], tmp_path)
+    put(here, folders[1], tmp_path)
+    put(there, folders[2], tmp_path)
+    for _ in range(2):
+        run(here, index, address="mlflow+https://a.org")
+    assert here.asked == ["", index.token("lab")[0]]
+    there.down = True
+    with pytest.raises(StoreError):
+        run(there, index, address="mlflow+https://b.org")
+    assert refs(index) == ["toy@1", "toy@2"]
+    there.down = False
+    for _ in range(2):
+        done = run(there, index, address="mlflow+https://b.org")
+        assert (done.versions, done.gone) == (1, 0)
+    assert there.asked == ["", index.token("lab")[0]]
+    assert refs(index) == ["toy@1"]
+    assert refs(index, gone=True) == []
+
+
+def test_a_name_that_moved_reads_what_was_not_given_again(
+    tmp_path: Path, index: Index, folders: list[Path]
+) -> None:
+    here, there = Reading(), Reading()
+    put(here, folders[0], tmp_path)
+    put(there, folders[1], tmp_path)
+    run(here, index, address="mlflow+https://a.org")
+    there.broken = {1}
+    assert run(there, index, address="mlflow+https://b.org").unread == 1
+    there.broken = set()
+    done = run(there, index, address="mlflow+https://b.org")
+    assert (done.read, done.unread, there.asked) == (1, 0, ["", ""])
+
+
+def test_the_command_gives_each_store_its_address(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tmp_path / "stores.yaml"
+    monkeypatch.setenv("CATALOG_CONFIG", str(names))
+    monkeypatch.setenv("CATALOG_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("catalog.cli.sync.open_named", lambda *_: MemoryStore())
+    for uri, wanted in (("memory:a", "memory:a"), ("memory:B/", "memory:b")):
+        names.write_text(f"stores: {{lab: {{uri: '{uri}'}}}}\n")
+        sync_verb.run(stores=["lab"], full=False, as_json=False)
+        assert index.address("lab") == wanted
