@@ -15,18 +15,19 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from benchmarks import store_copies
 from catalog.card import Card, card_yaml
 from catalog.domain import Domain, TensorSpec, detector_names, load_detector
 from catalog.errors import DigestMismatch
 from catalog.index import Index, Query, open_index
-from catalog.manifest import Entry, Manifest, build_manifest, hash_bytes
-from catalog.pull import fetch_blob, materialise, read_manifest
-from catalog.stores import Committed, Store, open_store
+from catalog.manifest import Entry, Manifest, hash_bytes
+from catalog.pull import materialise, read_manifest
+from catalog.stores import Store, open_store
 from catalog.stores.memory import MemoryStore
 from catalog.sync import sync
 from tests.adapters.mlflow_server import running_server
@@ -41,8 +42,7 @@ def measure(quick: bool) -> dict[str, Any]:
     models, flips, size = (200, 50, 50_000_000) if quick else (10_000, 1000, 2_000_000_000)
     with tempfile.TemporaryDirectory() as temp:
         figures = _registry(Path(temp), models)
-    with tempfile.TemporaryDirectory() as temp:
-        figures |= _copies(Path(temp), size)
+    figures |= store_copies.figures(size)
     with tempfile.TemporaryDirectory() as temp:
         figures |= _flips(Path(temp), flips)
     return figures
@@ -168,63 +168,6 @@ def _searches(store: Store, index: Index, rounds: int) -> tuple[float, float]:
     return statistics.median(theirs), statistics.median(ours)
 
 
-def _copies(place: Path, size: int) -> dict[str, Any]:
-    """What publishing and pulling `size` bytes cost beyond a copy that hashes once.
-
-    On this machine's disk with the embedded registry; the gate is not part of it.
-    """
-    folder = place / "version"
-    folder.mkdir()
-    with (folder / "weights.bin").open("wb") as file:
-        for block in _blocks(size):
-            file.write(block)
-    os.environ["CATALOG_HOME"] = str(place / "home")
-    store = open_store("mlflow")
-    list(store.versions())  # the registry is created before the clock starts
-    plain = [_timed(lambda n=n: _hashing_copy(folder, place / f"copy{n}")) for n in range(3)]
-    published: list[Committed] = []
-    publishing = _timed(lambda: published.append(_publish(store, folder)))
-    version, cache = published[0], place / "cache"
-    manifest = read_manifest(store, version)
-    # A pull copies twice: into the blob cache, and out of it into the version's folder.
-    pulling = _timed(lambda: fetch_blob(manifest.entries[0], store, version, cache))
-    whole = _timed(lambda: materialise(manifest, store, version, cache, cache / "versions" / "v"))
-    copy = statistics.median(plain)
-    return {
-        "copy_mb": size // 1_000_000,
-        "copy_s": round(copy, 2),
-        "publish_overhead": round(publishing / copy - 1, 3),
-        "pull_overhead": round(pulling / copy - 1, 3),
-        "pull_to_folder_s": round(pulling + whole, 2),
-    }
-
-
-def _publish(store: Store, folder: Path) -> Committed:
-    manifest = build_manifest(folder)
-    for entry in store.missing("big", manifest):
-        with (folder / entry.path).open("rb") as source:
-            store.upload("big", manifest, entry, source)
-    return store.commit("big", manifest, "", {})
-
-
-def _hashing_copy(folder: Path, to: Path) -> None:
-    to.mkdir()
-    with (folder / "weights.bin").open("rb") as source, (to / "weights.bin").open("wb") as sink:
-        sha = hashlib.sha256()
-        while chunk := source.read(1 << 20):
-            sha.update(chunk)
-            sink.write(chunk)
-        sink.flush()
-        os.fsync(sink.fileno())
-    shutil.rmtree(to)
-
-
-def _blocks(size: int) -> Iterator[bytes]:
-    rng = random.Random(SEED)
-    for start in range(0, size, 1 << 20):
-        yield rng.randbytes(min(1 << 20, size - start))
-
-
 def _flips(place: Path, count: int) -> dict[str, Any]:
     """How many single flipped bits, anywhere in card, model or manifest, a pull notices."""
     rng = random.Random(SEED)
@@ -233,7 +176,7 @@ def _flips(place: Path, count: int) -> dict[str, Any]:
     for name, size in (("card.yaml", 4000), ("model.onnx", 200_000), ("seen.npz", 1000)):
         (folder / name).write_bytes(rng.randbytes(size))
     store = MemoryStore()
-    version = _publish(store, folder)
+    version = store_copies.publish(store, folder)
     manifest = read_manifest(store, version)
     found = 0
     for number in range(count):
