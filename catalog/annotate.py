@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 from catalog.card import CARD_FILE, Card, card_yaml, read_card_file
 from catalog.domain import TensorSpec
-from catalog.errors import BadFile, CheckFailed, StoreError
+from catalog.errors import BadFile, CatalogError, CheckFailed, StoreError
+from catalog.fingerprint.file import Kept
 from catalog.gate import check_card, compare_tensors
 from catalog.index import Index
 from catalog.index.rows import row_of
@@ -23,6 +24,7 @@ from catalog.manifest import MANIFEST_FILE, Entry, Manifest, check_path, hash_by
 from catalog.onnx_file import Tensor
 from catalog.onnx_header import Header, read_header
 from catalog.stores import Committed, Foreign, Store
+from catalog.sync import fetch_kept
 from catalog.testvectors import MODEL_FILE
 
 Told = Callable[[int, int], None]  # bytes done, of how many
@@ -33,11 +35,17 @@ _OURS = (CARD_FILE, MANIFEST_FILE)
 
 @dataclass(frozen=True)
 class Annotated:
-    """The version as it is now, and whether anything told its tensors to hold the card against."""
+    """The version as it is now.
+
+    compared : what told its tensors to hold the card against: "model.onnx", "the store's records"
+        or ""
+    unread : why the fingerprint among its files counts for nothing; "" if it does, or there is none
+    """
 
     version: Committed
     card: Card
-    compared: str  # "model.onnx", "the store's records" or ""
+    compared: str
+    unread: str
 
 
 def annotate(
@@ -67,8 +75,17 @@ def annotate(
     entries.append(Entry(CARD_FILE, len(text), hash_bytes(text)))
     manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
     made = store.adopt(version, manifest, text)
-    index.put(row_of(store_name, made, card))
-    return Annotated(made, card, compared)
+    kept, unread = _kept(store, made, manifest)
+    index.put(row_of(store_name, made, card, kept))
+    return Annotated(made, card, compared, unread)
+
+
+def _kept(store: Store, version: Committed, manifest: Manifest) -> tuple[Kept | None, str]:
+    """The fingerprint among somebody else's files, which nobody has checked, or what is wrong."""
+    try:
+        return fetch_kept(store, version, manifest), ""
+    except CatalogError as exc:
+        return None, exc.message
 
 
 def _check_names(version: Committed, card: Card, files: list[tuple[str, int]]) -> list[str]:

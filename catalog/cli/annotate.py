@@ -32,4 +32,6 @@ def run(
     out.emit(as_dict(done, made, where), as_json, lambda: f"{made} {done.version.digest}")
     if not done.compared:
         out.say("nothing tells this model's tensors: the card's are believed")
+    if done.unread:
+        out.say(f"recommended without a fingerprint: {done.unread}")
     out.say(f"  next: catalog show {made}")

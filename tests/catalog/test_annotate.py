@@ -14,6 +14,7 @@ from catalog.annotate import Annotated, annotate
 from catalog.card import card_yaml
 from catalog.domain import TensorSpec
 from catalog.errors import CheckFailed, StoreError
+from catalog.fingerprint import FINGERPRINT_FILE, Kept, fingerprint, write_kept
 from catalog.index import Index, Query, open_index
 from catalog.manifest import Entry
 from catalog.pull import fetch
@@ -22,7 +23,7 @@ from catalog.showcase import describe, page
 from catalog.stores import Committed, Foreign
 from catalog.stores.memory import MemoryStore
 from catalog.sync import sync
-from tests.toys import generator_card, generator_onnx
+from tests.toys import generator_card, generator_onnx, shower_set
 
 CARD = generator_card("toy", "clic-siw")
 ONNX = generator_onnx(CARD.domain.detector.sampling_fraction or 1.0).SerializeToString()
@@ -182,3 +183,31 @@ def test_annotating_again_replaces_the_card(tmp_path: Path, index: Index) -> Non
     second = give(store, first.version, index, tmp_path, summary="better words")
     assert second.version.digest != first.version.digest
     assert [row.summary for row in index.search(Query())[1]] == ["better words"]
+
+
+def test_a_fingerprint_among_the_files_counts_at_once_and_after_any_sync(
+    tmp_path: Path, index: Index
+) -> None:
+    write_kept(tmp_path / "kept.npz", Kept(data=fingerprint(shower_set(tmp_path / "f.h5", n=100))))
+    files = {"model.onnx": ONNX, FINGERPRINT_FILE: (tmp_path / "kept.npz").read_bytes()}
+    store = MemoryStore()
+    version = store.register("toy", files, Foreign())
+    with open_index(tmp_path / "another machine") as other:
+        for where in (index, other):
+            sync(store, "lab", where, lambda _: None)
+        done = give(store, version, index, tmp_path)
+        assert done.unread == ""
+        assert list(index.vectors()) == [done.version.digest]
+        sync(store, "lab", other, lambda _: None)
+        assert other.vectors() == index.vectors()
+
+
+def test_a_file_that_is_no_fingerprint_does_not_keep_a_card_away(
+    tmp_path: Path, index: Index
+) -> None:
+    store = MemoryStore()
+    files = {"model.onnx": ONNX, FINGERPRINT_FILE: b"PK no archive"}
+    done = give(store, store.register("toy", files, Foreign()), index, tmp_path)
+    assert "not a fingerprint" in done.unread
+    assert index.vectors() == {}
+    assert index.search(Query(task="shower-generation"))[0] == 1
