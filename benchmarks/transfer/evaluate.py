@@ -22,7 +22,7 @@ from benchmarks.transfer.protocol import (
     trials,
 )
 from benchmarks.transfer.scratch import scratch_figures
-from benchmarks.transfer.stored import SIZES, Truth
+from benchmarks.transfer.stored import DRAWS_OF, SIZES, Truth
 from benchmarks.transfer.ways import BASELINES, Way, fit, table, ways
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.stack import Cell, forecast
@@ -69,7 +69,7 @@ def cells(truth: Truth) -> dict[str, dict[str, int]]:
         f"n{n}": {
             "runs": int(known[s].sum()),
             "scored": int(scored[s].sum()),
-            "of": int(known[s].size),
+            "of": len(truth.targets) * len(truth.sources) * DRAWS_OF[n],
             "targets": int(known[s].any((1, 2)).sum()),
             "sources": int(known[s].any((0, 1)).sum()),
             "draws": int(known[s].any((0, 2)).sum()),

@@ -23,15 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.transfer.pool import (
-    DRAWS,
-    SOURCES,
-    TARGETS,
-    drawn,
-    home,
-    make_source,
-    source_version,
-)
+from benchmarks.transfer.pool import SOURCES, TARGETS, drawn, home, make_source, source_version
+from benchmarks.transfer.stored import DRAWS_OF
 from catalog.adapt.family import (
     CHECKPOINT_FILE,
     Checkpoint,
@@ -72,7 +65,7 @@ class Run:
 def wanted() -> Iterator[Run]:
     """All runs, those that make a whole table of one size first."""
     for showers in SIZES:
-        for draw in range(DRAWS):
+        for draw in range(DRAWS_OF[showers]):
             for target in TARGETS:
                 for source in SOURCES:
                     rate = RECIPE[source.family][0]

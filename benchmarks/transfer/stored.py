@@ -22,8 +22,10 @@ from catalog.errors import NotFound
 from catalog.scoring.scores.arrays import Array
 
 FILE = Path(__file__).parent.parent / "truth" / "transfer.npz"
+# Numbers of showers, and how many draws of each are adapted to.
 SIZES = (40, 100, 1000)
-DRAWS = 3
+DRAWS_OF = {40: 3, 100: 6, 1000: 3}
+DRAWS = max(DRAWS_OF.values())
 PROBES = (0, 10, 20, 40)  # steps of a run whose judgement is kept
 _FLOAT = np.float32
 
