@@ -8,7 +8,7 @@ from typing import Any
 from catalog.errors import CatalogError, NotAuthorised, NotFound
 from catalog.index import Index
 from catalog.settings import Settings
-from catalog.store_names import EMBEDDED, config_file, read_names
+from catalog.store_names import EMBEDDED, StoreNames, config_file, read_names
 from catalog.stores import Committed, Store, open_named
 from catalog.sync import fetch_card
 from catalog.text import table
@@ -59,16 +59,17 @@ def let_go(index: Index, name: str, uri: str, usual: str) -> None:
 
 def check_all(wanted: Sequence[str]) -> list[dict[str, Any]]:
     """The JSON of `catalog stores check`: each store is contacted, none stops the others."""
-    return [_check(name) for name in wanted]
+    names = read_names(config_file())
+    return [_check(name, names) for name in wanted]
 
 
-def _check(name: str) -> dict[str, Any]:
+def _check(name: str, names: StoreNames) -> dict[str, Any]:
     blank = {
         "name": name, "reachable": True, "authorised": True, "error": None, "next": None,
         "problem": None,
     }  # fmt: skip
     try:
-        store = open_named(name)
+        store = open_named(name, names)
         versions = list(store.versions())
         ours = [version for version in versions if version.digest]
         return blank | {

@@ -23,10 +23,10 @@ def run(
 ) -> None:
     """Bring the index up to date with the stores. Example: catalog sync lab"""
     settings, names = load_settings(), read_names(config_file())
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         wanted = stores or all_stores(settings, index)
         told = []
-        for name in (store_name(it, settings.store) for it in wanted):
+        for name in (store_name(it, settings.store, names) for it in wanted):
             try:
                 progress = out.progress(f"reading {name}")
                 done = sync(

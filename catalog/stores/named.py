@@ -35,7 +35,7 @@ def open_named(told: str, names: StoreNames | None = None) -> Store:
     )
 
 
-def store_name(told: str | None, default: str) -> str:
+def store_name(told: str | None, default: str, names: StoreNames | None = None) -> str:
     """The name that a `--store` option means.
 
     Raises
@@ -44,7 +44,7 @@ def store_name(told: str | None, default: str) -> str:
     """
     if told is None:
         return default
-    names = read_names(config_file())
+    names = names or read_names(config_file())
     name = names.name_of(told)
     if name not in names.stores and name != EMBEDDED and ":" not in name:
         open_named(name, names)  # says what is known

@@ -11,9 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
+from catalog.cli import sync as sync_verb
 from catalog.errors import BadFile, CatalogError, NotAuthorised, NotFound, UsageError
 from catalog.settings import load_settings
+from catalog.store_check import check_all
 from catalog.store_names import Named, StoreNames, add_store, read_names, remove_store
 from catalog.stores import Secret, open_named, open_store
 from catalog.stores.memory import MemoryStore
@@ -191,6 +194,38 @@ def test_a_rule_does_not_hang_on_how_an_address_is_spelt(path: Path, spelt: str)
     names = read_names(path)
     assert names.name_of(f"mlflow+{spelt}") == "lab"
     assert names.name_of("mlflow+https://lab.example/other") == "mlflow+https://lab.example/other"
+
+
+def test_a_list_longer_than_can_be_read_is_neither_read_nor_written(path: Path) -> None:
+    path.parent.mkdir()
+    lines = [f"  s{n}: {{uri: 'mlflow+https://host{n}.example.org'}}\n" for n in range(20_000)]
+    path.write_text("stores:\n" + "".join(lines))
+    with pytest.raises(BadFile, match=r"stores\.yaml: too large: .* at most 200,000 bytes"):
+        read_names(path)
+    path.write_text("stores:\n" + "".join(lines[:3_000]))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="too large"):
+        add_store(path, "lab", Named("memory:" + "x" * 90_000))
+    assert path.read_bytes() == before
+    assert [it.name for it in path.parent.iterdir()] == ["stores.yaml"]
+
+
+def test_the_list_is_read_once_for_all_stores(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read for each store again, a list of thousands took minutes to sync."""
+    for n in range(4):
+        add_store(path, f"s{n}", Named("memory:"))
+    monkeypatch.setenv("CATALOG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CATALOG_STORE", "s0")
+    read = []
+    monkeypatch.setattr(
+        "catalog.strict_yaml.load_yaml", lambda text: read.append(text) or yaml.safe_load(text)
+    )
+    sync_verb.run(stores=None, full=False, as_json=True)
+    used_by_sync = len(read)
+    check_all([f"s{n}" for n in range(4)])
+    assert (used_by_sync, len(read) - used_by_sync) == (3, 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
