@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version as installed_version
 from typing import Any
@@ -14,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from catalog.errors import CatalogError, UsageError
 from registry_server.body import Intake
-from registry_server.engine import Engine, Model, Servable
-from registry_server.errors import RunFailed, TooLarge
+from registry_server.engine import Engine, Found, Model, Source
+from registry_server.errors import LoadFailed, RunFailed, TooLarge
 from registry_server.guard import Guard, Hosts
 from registry_server.protocol import decode, encode, parse_json
 from registry_server.refusal import refusal, status_of
@@ -36,11 +37,13 @@ router = APIRouter()
 
 
 def create_app(
-    resolve: Callable[[str], Servable],
+    source: Source,
     refs: Sequence[str],
     *,
     limits: Limits | None = None,
     threads: int | None = None,
+    memory: int | None = None,
+    any_model: bool = False,
     host: str = "127.0.0.1",
     allow_hosts: Iterable[str] = (),
 ) -> FastAPI:
@@ -48,17 +51,17 @@ def create_app(
 
     Parameters
     ----------
-    resolve : from a reference to a verified version on disk, such as `catalog.pull.pull`
     threads : cores to compute on; default all that this process may use
+    memory : bytes that models may hold together; default half of this machine's
+    any_model : also serve what `refs` do not name, loaded when it is asked for
 
     Raises
     ------
     CatalogError
-        Of `resolve`, or because a model cannot be loaded.
+        A model cannot be found, fetched or loaded.
     """
-    engine = Engine(limits, threads)
-    for ref in refs:
-        engine.load(resolve(ref))
+    engine = Engine(source, limits, threads, memory=memory, only=not any_model)
+    asyncio.run(engine.pin(refs))
     app = _routes(engine)
     app.add_middleware(Guard, hosts=Hosts(host, allow_hosts))
     return app
@@ -69,13 +72,19 @@ def create_app(
 @router.post(_VERSION + "/infer")
 async def infer(request: Request) -> Response:
     """Run a model."""
-    model = _model(request)
+    engine, path = _engine(request), request.path_params
     lengths = request.headers.getlist(_HEADER_LENGTH)
     if len(lengths) > 1:
         raise UsageError("Inference-Header-Content-Length is there twice")
     async with request.app.state.intake.body(request) as body:
         header_length = lengths[0] if lengths else None
-        answer, length = await _engine(request).in_thread(_answer, model, body, header_length)
+        asked = await engine.in_thread(decode, body, header_length, engine.limits)
+        model, outputs = await engine.infer(
+            path["name"], path.get("version"), asked.inputs, list(asked.outputs)
+        )
+        answer, length = await engine.in_thread(
+            encode, model.name, model.version, asked, outputs, engine.limits
+        )
     if length is None:
         return Response(answer, media_type="application/json")
     return Response(answer, 200, {_HEADER_LENGTH: str(length)}, "application/octet-stream")
@@ -116,15 +125,15 @@ async def index(request: Request) -> Response:
     wanted = document.get("ready", False) if isinstance(document, dict) else None
     if not isinstance(wanted, bool):
         raise UsageError('the body must be {"ready": true}, {"ready": false} or empty')
-    return JSONResponse([_entry(model) for model in _engine(request).models()])
+    return JSONResponse([_entry(found, why) for found, why in await _engine(request).index()])
 
 
 @router.get(_MODEL)
 @router.get(_VERSION)
 async def model_metadata(request: Request) -> Response:
     """Inputs, outputs and versions of a model."""
-    model = _model(request)
-    versions = [m.version for m in _engine(request).models() if m.name == model.name]
+    model = await _model(request)
+    versions = [found.version for found, _ in await _engine(request).index(model.name)]
     return JSONResponse(
         {
             "name": model.name,
@@ -141,13 +150,15 @@ async def model_metadata(request: Request) -> Response:
 @router.get(_VERSION + "/ready")
 async def model_ready(request: Request) -> Response:
     """A model that is known is loaded."""
-    return JSONResponse({"name": _model(request).name, "ready": True})
+    return JSONResponse({"name": (await _model(request)).name, "ready": True})
 
 
 def _routes(engine: Engine) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(engine.watch())
         yield
+        watching.cancel()
         engine.close()
 
     # No documentation pages: they load scripts from elsewhere. No redirects: clients do not
@@ -163,29 +174,23 @@ def _routes(engine: Engine) -> FastAPI:
     return app
 
 
-def _answer(model: Model, body: bytearray, header_length: str | None) -> tuple[bytes, int | None]:
-    """Bytes in, bytes out: all that is slow about a request, in one visit to a thread."""
-    asked = decode(body, header_length, model.limits)
-    outputs = model.infer(asked.inputs, list(asked.outputs))
-    return encode(model.name, model.version, asked, outputs, model.limits)
-
-
 def _engine(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
 
 
-def _model(request: Request) -> Model:
+async def _model(request: Request) -> Model:
     # Not function parameters: FastAPI would then also take a version from the query string.
-    return _engine(request).find(request.path_params["name"], request.path_params.get("version"))
+    path = request.path_params
+    return await _engine(request).model(path["name"], path.get("version"))
 
 
-def _entry(model: Model) -> dict[str, str]:
+def _entry(found: Found, why: str) -> dict[str, str]:
     return {
-        "name": model.name,
-        "version": str(model.version),
-        "state": "READY",
-        "reason": "",
+        "name": found.name,
+        "version": str(found.version),
+        "state": "UNAVAILABLE" if why else "READY",
+        "reason": why,
     }
 
 
@@ -195,8 +200,8 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 async def _catalog_error(request: Request, exc: Exception) -> Response:
     status = status_of(exc) if isinstance(exc, CatalogError) else None
-    if isinstance(exc, RunFailed):
-        # ONNX Runtime names nodes and source files: for the log, not for the caller.
+    if isinstance(exc, (RunFailed, LoadFailed)):
+        # The cause names nodes, paths and source files: for the log, not for the caller.
         _log.warning("request %s: %s", request.state.request_id, exc.__cause__)
     if status is None or not isinstance(exc, CatalogError):
         raise exc  # its message may hold a path: the guard logs it and answers 500

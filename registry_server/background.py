@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from catalog.errors import CatalogError
 from registry_server.app import create_app
-from registry_server.engine import Servable
+from registry_server.engine import Source
 from registry_server.listen import Server, address_of, bind
 from registry_server.tensors import Limits
 
@@ -17,11 +17,13 @@ _START_SECONDS = 30
 
 @contextmanager
 def serving(
-    resolve: Callable[[str], Servable],
+    source: Source,
     refs: Sequence[str],
     *,
     limits: Limits | None = None,
     threads: int | None = None,
+    memory: int | None = None,
+    any_model: bool = False,
 ) -> Iterator[str]:
     """Serve on a free loopback port while the block runs; gives the URL.
 
@@ -30,7 +32,9 @@ def serving(
     CatalogError
         If a model cannot be loaded or the server does not start.
     """
-    app = create_app(resolve, refs, limits=limits, threads=threads)
+    app = create_app(
+        source, refs, limits=limits, threads=threads, memory=memory, any_model=any_model
+    )
     listening = threading.Event()
     server = Server(app, listening.set)
     with bind("127.0.0.1", 0) as taken:

@@ -6,7 +6,10 @@ UsageError            the request is malformed
   Unsupported         a coding or extension this server lacks
   RunFailed           the model failed on valid tensors
 NotFound              no such model or version
-Busy                  too many bytes are waiting
+Busy                  too much is waiting, or no memory is free at the moment
+Expired               the request's own timeout is over
+NoRoom                a model is larger than the memory this server may use
+LoadFailed            a model cannot be fetched or loaded
 """
 
 from __future__ import annotations
@@ -31,7 +34,19 @@ class RunFailed(UsageError):
 
 
 class Busy(CatalogError):
-    """Too many bytes are waiting to be answered."""
+    """Too much is waiting to be answered, or no memory is free at the moment."""
+
+
+class Expired(CatalogError):
+    """The request's own timeout is over."""
+
+
+class NoRoom(CatalogError):
+    """A model is larger than the memory this server may use."""
+
+
+class LoadFailed(CatalogError):
+    """A model cannot be fetched or loaded; the cause holds paths, so it is for the log."""
 
 
 def quoted(text: str) -> str:

@@ -7,7 +7,16 @@ import json
 from starlette.responses import Response
 
 from catalog.errors import CatalogError, NotFound, UsageError
-from registry_server.errors import Busy, RunFailed, TooLarge, TooSlow, Unsupported
+from registry_server.errors import (
+    Busy,
+    Expired,
+    LoadFailed,
+    NoRoom,
+    RunFailed,
+    TooLarge,
+    TooSlow,
+    Unsupported,
+)
 
 # Subclass before base. Nothing else may be shown: other messages can hold paths.
 _STATUS: tuple[tuple[type[CatalogError], int], ...] = (
@@ -17,7 +26,10 @@ _STATUS: tuple[tuple[type[CatalogError], int], ...] = (
     (RunFailed, 422),
     (UsageError, 400),
     (NotFound, 404),
+    (LoadFailed, 502),
     (Busy, 503),
+    (Expired, 504),
+    (NoRoom, 507),
 )
 # After these the rest of the body may still be on its way, so the connection cannot be reused.
 _CLOSING = {408, 413, 503}

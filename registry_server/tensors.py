@@ -71,6 +71,8 @@ class Limits:
     rows: int = 1024
     elements: int = 1 << 26
     body_seconds: float = 120.0
+    queue: int = 1024  # requests that wait for one model
+    room_seconds: float = 10.0  # that a request waits for memory
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from tiny_models import MODELS, Version
 
 from registry_server.background import serving
+from registry_server.engine import MemorySource
 from registry_server.tensors import Limits
 
 LIMITS = Limits(
@@ -30,7 +31,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Version]:
 
 @pytest.fixture(scope="session")
 def url(versions: dict[str, Version]):
-    with serving(versions.__getitem__, list(versions), limits=LIMITS, threads=2) as url:
+    with serving(MemorySource(versions.values()), list(versions), limits=LIMITS, threads=2) as url:
         yield url
 
 

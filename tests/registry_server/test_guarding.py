@@ -13,6 +13,7 @@ from asking import GOOD, INFER
 
 import registry_server.app
 from registry_server.background import serving
+from registry_server.engine import MemorySource
 from registry_server.guard import Hosts
 from registry_server.tensors import Limits
 
@@ -41,7 +42,7 @@ def started(url: str, length: int, data: bytes) -> socket.socket:
 def test_a_body_that_does_not_arrive_is_given_up(versions) -> None:
     limits = Limits(body_seconds=0.2)
     with (
-        serving(versions.__getitem__, ["affine@1"], limits=limits) as url,
+        serving(MemorySource(versions.values()), ["affine@1"], limits=limits) as url,
         started(url, 100, b"{") as line,
     ):
         answer = b""
@@ -54,7 +55,7 @@ def test_a_body_that_does_not_arrive_is_given_up(versions) -> None:
 
 def test_waiting_bytes_are_bounded_and_freed_when_a_client_leaves(versions) -> None:
     limits = Limits(body=1000, waiting=1000)
-    with serving(versions.__getitem__, ["affine@1"], limits=limits) as url:
+    with serving(MemorySource(versions.values()), ["affine@1"], limits=limits) as url:
         with started(url, 1000, b" " * 950):
             status, text, headers = until(url, 503)
             assert status == 503

@@ -17,14 +17,16 @@ import typer
 from catalog.errors import CatalogError, UsageError
 from registry_server.command import serve
 
-# The command with `pull` answered from a folder of this test.
+# The command with a catalog that is a folder of this test.
 PROGRAM = """
-import sys, typer, catalog.pull
+import sys, typer, registry_server.engine
 from pathlib import Path
 from tiny_models import Version
 from registry_server.command import serve
+from registry_server.engine import MemorySource
 folder = Path(sys.argv.pop())
-catalog.pull.pull = lambda ref: Version(ref, 1, "sha256:" + "0" * 64, folder)
+source = MemorySource([Version(n, 1, "sha256:" + "0" * 64, folder) for n in ("affine", "tagger")])
+registry_server.engine.CatalogSource = lambda settings: source
 typer.run(serve)
 """
 
