@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,27 +42,46 @@ def serve(
     ] = None,
     max_body_mb: Annotated[int, typer.Option(help="Largest request.", min=1, max=2047)] = 64,
     max_rows: Annotated[int, typer.Option(help="Largest batch.", min=1)] = 1024,
+    auth: Annotated[
+        bool | None,
+        typer.Option(
+            "--auth/--no-auth",
+            help="Ask for tokens (default: yes, but for this machine alone). "
+            "Without: everybody may read; who is on this machine may do all.",
+        ),
+    ] = None,
+    oidc: Annotated[
+        Path | None, typer.Option(help="YAML of an OpenID Connect issuer; docs/registry.md.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM of the certificate; HTTPS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM of its key.")] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Log every request to stderr.")
     ] = False,
 ) -> None:
-    """Serve models over HTTP (Open Inference Protocol v2), for any of its clients."""
+    """Serve models (Open Inference Protocol v2), and the catalog itself under /api/v1."""
     try:
+        from registry_server.api.setup import access_for, add_registry
         from registry_server.app import create_app
-        from registry_server.listen import Server, address_of, bind
+        from registry_server.listen import Server, Tls, address_of, bind
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PARTS:
             raise
         raise MissingExtra("serve", "catalog serve") from exc
     from catalog.settings import load_settings
+    from registry_server.api.registry import Registry
+    from registry_server.database import Database
     from registry_server.engine import CatalogSource
     from registry_server.tensors import Limits
 
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
-    body = max_body_mb << 20
+    body, settings = max_body_mb << 20, load_settings()
+    tls = Tls.of(tls_cert, tls_key)
     with bind(host, port) as taken:
+        registry = Registry(settings, Database(settings.home))
+        access = access_for(registry, host, auth=auth, oidc=oidc)
         app = create_app(
-            CatalogSource(load_settings()),
+            CatalogSource(settings),
             refs or [],
             limits=Limits(body=body, waiting=8 * body, rows=max_rows),
             threads=threads,
@@ -70,13 +90,14 @@ def serve(
             host=host,
             allow_hosts=allow_host or (),
         )
+        add_registry(app, registry, access)
         names = [model.ref for model in app.state.engine.models()]
         names += ["any model of the catalog"] if any_model or not refs else []
-        line = f"serving {', '.join(names)} on {address_of(taken)} (Ctrl-C stops)"
+        line = f"serving {', '.join(names)} on {address_of(taken, tls)} (Ctrl-C stops)"
         # What is loaded stays: not looking at it again takes 40 ms pauses out of the answers.
         gc.collect()
         gc.freeze()
-        _run(Server(app, lambda: print(line, file=sys.stderr, flush=True)), taken)
+        _run(Server(app, lambda: print(line, file=sys.stderr, flush=True), tls), taken)
 
 
 def _run(server: Server, taken: socket.socket) -> None:

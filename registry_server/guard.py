@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_server.errors import quoted
-from registry_server.refusal import refusal
+from registry_server.problem import refuse
 
 _log = logging.getLogger(__name__)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -77,7 +77,7 @@ class Guard:
             _log.exception("request %s", identity)
             if not status:
                 text = f"internal error, request {identity}"
-                response = refusal(500, text, "the server's log has the details")
+                response = refuse(scope, 500, text, "the server's log has the details")
                 await response(scope, receive, tagged)
         milliseconds = (time.perf_counter() - started) * 1e3
         # The path is a client's text: quoted, so that it cannot fake a line of the log.
@@ -89,7 +89,8 @@ class Guard:
         if self._hosts.allows(host):
             await self._app(scope, receive, send)
             return
-        response = refusal(
+        response = refuse(
+            scope,
             400,
             f"this server does not answer to the host name {quoted(host)}",
             "start it with --host or --allow-host to add a name",

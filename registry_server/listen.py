@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import h11
 import uvicorn
@@ -36,10 +39,38 @@ class _Http(H11Protocol):
         self.transport.close()
 
 
+@dataclass(frozen=True)
+class Tls:
+    """PEM files of a certificate and of its key."""
+
+    cert: Path
+    key: Path
+
+    @classmethod
+    def of(cls, cert: Path | None, key: Path | None) -> Tls | None:
+        """Both or none, and they must fit.
+
+        Raises
+        ------
+        UsageError
+        """
+        if cert is None and key is None:
+            return None
+        if cert is None or key is None:
+            raise UsageError("a certificate and its key are wanted", "--tls-cert PEM --tls-key PEM")
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+        except OSError as exc:  # also ssl's own
+            raise UsageError(f"--tls-cert {cert} --tls-key {key}: {exc}", f"ls -l {key}") from exc
+        return cls(cert, key)
+
+
 class Server(uvicorn.Server):
     """uvicorn that says when it listens."""
 
-    def __init__(self, app: ASGIApp, listening: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: Callable[[], None] = lambda: None, tls: Tls | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -50,6 +81,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
+                ssl_certfile=tls.cert if tls else None,
+                ssl_keyfile=tls.key if tls else None,
             )
         )
         self._listening = listening
@@ -90,7 +123,8 @@ def bind(host: str, port: int) -> socket.socket:
     return taken
 
 
-def address_of(taken: socket.socket) -> str:
+def address_of(taken: socket.socket, tls: Tls | None = None) -> str:
     """`http://host:port` of a socket."""
     host, port = taken.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -32,7 +32,7 @@ typer.run(serve)
 
 
 @pytest.fixture
-def start(versions):
+def start(versions, tmp_path):
     running = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -40,7 +40,7 @@ def start(versions):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *arguments, folder],
             cwd=Path(__file__).parent,
-            env={"PYTHONPATH": f"{Path(__file__).parents[2]}"},
+            env={"PYTHONPATH": f"{Path(__file__).parents[2]}", "CATALOG_HOME": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,0 +1,180 @@
+"""Jobs: long work that is asked for now and done by whichever server process takes it.
+
+The table is the truth. A process that takes a job says every few seconds that it is alive; when it
+has been silent for a while, another takes the job again, and after two attempts it has failed. What
+a worker writes is written only for its own attempt, so one that was given up cannot overwrite the
+next.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.errors import NotFound
+from registry_server.api.errors import TooMany
+from registry_server.api.registry import Bounds
+from registry_server.auth.caller import Caller
+from registry_server.database import Database
+
+SILENT = 15.0  # seconds after which a process that works on a job is taken for dead
+ATTEMPTS = 2
+OVER = ("done", "failed", "cancelled")
+_OPEN = "state IN ('queued', 'running')"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One attempt at a job."""
+
+    id: str
+    kind: str
+    asked: dict[str, Any]
+    attempt: int
+
+
+class Jobs:
+    """The table of jobs. Safe for threads and processes."""
+
+    def __init__(self, database: Database, bounds: Bounds) -> None:
+        self._database, self._bounds = database, bounds
+
+    def add(self, caller: Caller, kind: str, asked: dict[str, Any], wanted: str = "") -> str:
+        """Queue a job; its id.
+
+        Raises
+        ------
+        TooMany
+        """
+        name = wanted or new_id()
+        with self._database.transaction() as db:
+            sql = f"SELECT count(*) FROM jobs WHERE caller = ? AND {_OPEN}"  # noqa: S608
+            if db.execute(sql, (caller.name,)).fetchone()[0] >= self._bounds.jobs:
+                raise TooMany(
+                    f"you have {self._bounds.jobs} jobs open", "wait for one, or cancel one"
+                )
+            sql = (
+                "INSERT INTO jobs (id, kind, caller, asked, state, created) "
+                "VALUES (?, ?, ?, ?, 'queued', ?)"
+            )
+            db.execute(sql, (name, kind, caller.name, json.dumps(asked), time.time()))
+        return name
+
+    def get(self, caller: Caller, wanted: str) -> dict[str, Any]:
+        """A job of this caller, or of anybody for an admin, as JSON.
+
+        Raises
+        ------
+        NotFound
+        """
+        found = self._database.rows("SELECT * FROM jobs WHERE id = ?", wanted)
+        if not found or not (found[0]["caller"] == caller.name or caller.may("admin")):
+            raise NotFound("no such job of yours", "GET /api/v1/jobs lists yours")
+        return as_dict(found[0])
+
+    def some(self, caller: Caller, start: int, count: int) -> list[dict[str, Any]]:
+        """Jobs of this caller, or all for an admin, the latest first."""
+        sql = (
+            "SELECT * FROM jobs WHERE (? OR caller = ?) ORDER BY created DESC, id LIMIT ? OFFSET ?"
+        )
+        rows = self._database.rows(sql, caller.may("admin"), caller.name, count, start)
+        return [as_dict(row) for row in rows]
+
+    def cancel(self, wanted: str) -> None:
+        """Ask for the end of a job; one that nobody took ends at once."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'cancelled', finished = ? "
+                "WHERE id = ? AND state = 'queued'",
+                (time.time(), wanted),
+            )
+            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'running'", (wanted,))
+
+    def take(self) -> Taken | None:
+        """The job that has waited longest, now ours; None if none waits."""
+        now = time.time()
+        with self._database.transaction() as db:
+            self._bury(db, now)
+            row = db.execute(
+                "SELECT * FROM jobs WHERE state = 'queued' ORDER BY created LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            attempt = row["attempt"] + 1
+            db.execute(
+                "UPDATE jobs SET state = 'running', attempt = ?, alive = ?, started = ? "
+                "WHERE id = ?",
+                (attempt, now, now, row["id"]),
+            )
+        return Taken(row["id"], row["kind"], json.loads(row["asked"]), attempt)
+
+    def alive(self, job: Taken) -> bool:
+        """Say that we work on it; False if we shall not: it was cancelled, or given up."""
+        sql = "UPDATE jobs SET alive = ? WHERE id = ? AND attempt = ? AND state = 'running'"
+        ours = self._database.run(sql + " AND cancel = 0", time.time(), job.id, job.attempt)
+        return bool(ours)
+
+    def tell(self, job: Taken, message: str, done: int, total: int) -> None:
+        """Keep how far it is."""
+        text = json.dumps({"message": message[:500], "done": done, "total": total})
+        sql = "UPDATE jobs SET progress = ? WHERE id = ? AND attempt = ? AND state = 'running'"
+        self._database.run(sql, text, job.id, job.attempt)
+
+    def end(
+        self, job: Taken, state: str, result: Any = None, error: dict[str, str] | None = None
+    ) -> None:
+        """Keep what came of it, unless that is known already."""
+        self._database.run(
+            "UPDATE jobs SET state = ?, result = ?, error = ?, finished = ? "
+            "WHERE id = ? AND attempt = ? AND state = 'running'",
+            state, json.dumps(result) if result is not None else None,
+            json.dumps(error) if error else None, time.time(), job.id, job.attempt,
+        )  # fmt: skip
+
+    def give_back(self, job: Taken) -> None:
+        """Queue it again, as if it had not been taken: the server stops."""
+        self._database.run(
+            "UPDATE jobs SET state = 'queued', attempt = attempt - 1 "
+            "WHERE id = ? AND attempt = ? AND state = 'running' AND cancel = 0",
+            job.id, job.attempt,
+        )  # fmt: skip
+
+    def open_ids(self) -> set[str]:
+        """Jobs that are not over."""
+        sql = f"SELECT id FROM jobs WHERE {_OPEN}"  # noqa: S608
+        return {row["id"] for row in self._database.rows(sql)}
+
+    def sweep(self) -> None:
+        """Forget what has been over for long."""
+        before = time.time() - self._bounds.keep
+        self._database.run("DELETE FROM jobs WHERE finished < ?", before)
+
+    def _bury(self, db: Any, now: float) -> None:
+        """Queue again, or give up, what a dead process worked on."""
+        silent = f"state = 'running' AND alive < {now - SILENT}"
+        lost = json.dumps({"message": "its worker died", "hint": "ask for it again"})
+        ended = ", finished = ? WHERE " + silent
+        db.execute(f"UPDATE jobs SET state = 'cancelled'{ended} AND cancel = 1", (now,))  # noqa: S608
+        sql = f"UPDATE jobs SET state = 'failed', error = ?{ended} AND attempt >= ?"  # noqa: S608
+        db.execute(sql, (lost, now, ATTEMPTS))
+        db.execute(f"UPDATE jobs SET state = 'queued' WHERE {silent}")  # noqa: S608
+
+
+def new_id() -> str:
+    """A name for a job that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+def as_dict(row: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a job."""
+    blank = {"message": "", "done": 0, "total": 0}
+    return {
+        "id": row["id"], "kind": row["kind"], "state": row["state"], "caller": row["caller"],
+        "created": row["created"], "started": row["started"], "finished": row["finished"],
+        "progress": json.loads(row["progress"]) if row["progress"] else blank,
+        "result": json.loads(row["result"]) if row["result"] else None,
+        "error": json.loads(row["error"]) if row["error"] else None,
+    }  # fmt: skip

@@ -1,0 +1,211 @@
+"""Uploads, which nobody sees before they are committed: what is here of them, on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.card import CARD_FILE
+from catalog.errors import BadFile, CatalogError, CheckFailed, NotFound, UsageError
+from catalog.manifest import Entry, Manifest, hash_stream, parse_manifest
+from registry_server.api.errors import Conflict, NoRange, TooMany
+from registry_server.api.registry import Bounds
+from registry_server.auth.caller import Caller
+from registry_server.database import Database
+from registry_server.errors import Busy, TooLarge
+
+_SPARE = 1 << 30  # bytes of the disk that uploads leave free
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One version on its way; `published` is the answer to its commit, once there is one."""
+
+    id: str
+    caller: str
+    model: str
+    manifest: Manifest
+    published: dict[str, Any] | None
+
+
+class Uploads:
+    """Parts of files under the digest they shall have; no client names a path.
+
+    A file is complete when it has its size and was hashed; then its name has no `.part`.
+    """
+
+    def __init__(self, database: Database, home: Path, bounds: Bounds) -> None:
+        self._database, self._bounds = database, bounds
+        self.root = home / "uploads"
+
+    def begin(self, caller: Caller, model: str, entries: list[Entry]) -> Upload:
+        """Reserve room for a version.
+
+        Raises
+        ------
+        UsageError, TooLarge, TooMany, Busy
+        """
+        manifest = manifest_of(entries)
+        self._room(caller, manifest.size)
+        upload = Upload(secrets.token_hex(16), caller.name, model, manifest, None)
+        (self.root / upload.id).mkdir(parents=True, mode=0o700)
+        self._database.run(
+            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, NULL)",
+            upload.id, caller.name, model, manifest.to_bytes().decode(), time.time(),
+        )  # fmt: skip
+        return upload
+
+    def get(self, caller: Caller, wanted: str) -> Upload:
+        """An upload of this caller, or of anybody for an admin.
+
+        Raises
+        ------
+        NotFound
+            Also for the upload of somebody else: its very existence is none of the caller's
+            business.
+        """
+        found = self._database.rows("SELECT * FROM uploads WHERE id = ?", wanted)
+        if not found or not (found[0]["caller"] == caller.name or caller.may("admin")):
+            raise NotFound("no such upload of yours", "begin one: POST /api/v1/uploads")
+        it = found[0]
+        manifest = parse_manifest(it["manifest"].encode(), "upload")
+        result = json.loads(it["result"]) if it["result"] else None
+        return Upload(it["id"], it["caller"], it["model"], manifest, result)
+
+    def here(self, upload: Upload, entry: Entry) -> tuple[int, bool]:
+        """(bytes that are here, whether all are here and are the right ones)."""
+        if upload.published or self.blob(upload, entry).is_file():
+            return entry.size, True
+        try:
+            return min(self.part(upload, entry).stat().st_size, entry.size), False
+        except OSError:
+            return 0, False
+
+    def begin_part(self, upload: Upload, entry: Entry, offset: int) -> int:
+        """Open the part of a file for writing at `offset`; a file descriptor.
+
+        Raises
+        ------
+        Conflict, NoRange
+        """
+        if upload.published:
+            raise Conflict("the upload is committed")
+        size, _ = self.here(upload, entry)
+        if offset > size:
+            raise NoRange(f"{size} bytes are here, and {offset} are not", f"go on at offset={size}")
+        self.touch(upload)
+        try:
+            return os.open(self.part(upload, entry), os.O_WRONLY | os.O_CREAT, 0o600)
+        except FileNotFoundError as exc:
+            raise NotFound("no such upload of yours", "begin one: POST /api/v1/uploads") from exc
+
+    def finish_part(self, upload: Upload, entry: Entry) -> bool:
+        """Hash a part that has its size; whether the file is complete.
+
+        Raises
+        ------
+        CheckFailed
+            The bytes are not those of the digest; they are dropped.
+        """
+        part = self.part(upload, entry)
+        size, complete = self.here(upload, entry)
+        if complete or size < entry.size:
+            return complete
+        with part.open("rb") as file:
+            digest, _ = hash_stream(file)
+        if digest != entry.digest:
+            part.unlink(missing_ok=True)
+            raise CheckFailed(entry.path, [f"its bytes are {digest}"], "send them from offset=0")
+        part.replace(self.blob(upload, entry))
+        self.touch(upload)
+        return True
+
+    def done(self, upload: Upload, published: dict[str, Any]) -> None:
+        """Remember the answer, for a client that asks again, and drop the bytes."""
+        sql = "UPDATE uploads SET result = ?, touched = ? WHERE id = ?"
+        self._database.run(sql, json.dumps(published), time.time(), upload.id)
+        shutil.rmtree(self.root / upload.id, ignore_errors=True)
+
+    def drop(self, upload: Upload) -> None:
+        """Forget an upload and its bytes."""
+        self._database.run("DELETE FROM uploads WHERE id = ?", upload.id)
+        shutil.rmtree(self.root / upload.id, ignore_errors=True)
+
+    def touch(self, upload: Upload) -> None:
+        """Keep it from the sweeper for another while."""
+        self._database.run("UPDATE uploads SET touched = ? WHERE id = ?", time.time(), upload.id)
+
+    def sweep(self) -> int:
+        """Drop what nobody touched for long, and bytes of no upload; how many."""
+        before = time.time() - self._bounds.keep
+        self._database.run("DELETE FROM uploads WHERE touched < ?", before)
+        known = {row["id"] for row in self._database.rows("SELECT id FROM uploads")}
+        swept = 0
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            # A folder is made just before its row; the young ones may be on their way.
+            if folder.name not in known and _changed(folder) < time.time() - 60:
+                shutil.rmtree(folder, ignore_errors=True)
+                swept += 1
+        return swept
+
+    def blob(self, upload: Upload, entry: Entry) -> Path:
+        """Where a complete file is."""
+        return self.root / upload.id / entry.digest.removeprefix("sha256:")
+
+    def part(self, upload: Upload, entry: Entry) -> Path:
+        """Where what is here of a file is."""
+        return self.blob(upload, entry).with_suffix(".part")
+
+    def _room(self, caller: Caller, size: int) -> None:
+        bounds = self._bounds
+        if size > bounds.version:
+            raise TooLarge(f"{size} bytes are above the limit of {bounds.version} for a version")
+        rows = self._database.rows("SELECT caller, manifest FROM uploads WHERE result IS NULL")
+        if sum(row["caller"] == caller.name for row in rows) >= bounds.uploads:
+            raise TooMany(
+                f"you have {bounds.uploads} uploads open",
+                "commit one, or DELETE /api/v1/uploads/ID",
+            )
+        staged = sum(parse_manifest(row["manifest"].encode(), "upload").size for row in rows)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            free = shutil.disk_usage(self.root).free
+        except OSError as exc:
+            raise CatalogError(f"{self.root}: {exc}") from exc
+        if staged + size > bounds.staged or free < size + _SPARE:
+            raise Busy("the server has no room for that now", "try again later")
+
+
+def manifest_of(entries: list[Entry]) -> Manifest:
+    """The manifest that a client tells, with every name and digest checked.
+
+    Raises
+    ------
+    UsageError
+    """
+    manifest = Manifest(tuple(sorted(entries, key=lambda entry: entry.path)))
+    try:
+        parsed = parse_manifest(manifest.to_bytes(), "files")
+    except BadFile as exc:
+        raise UsageError(exc.message, exc.hint) from exc
+    if CARD_FILE not in {entry.path for entry in entries}:
+        raise UsageError(
+            f"there is no {CARD_FILE} among the files", "docs/publish.md tells what is"
+        )
+    sizes = {(entry.digest, entry.size) for entry in entries}
+    if len({digest for digest, _ in sizes}) < len(sizes):
+        raise UsageError("one digest has two sizes")
+    return parsed
+
+
+def _changed(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return time.time()
