@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from catalog.address import shown
 from catalog.errors import UsageError
 
 _REF = re.compile(
@@ -40,7 +41,7 @@ def parse_ref(text: str) -> Ref:
     found = _REF.match(text)
     if not found:
         raise UsageError(
-            f"not a model reference: {text[:100]!r}",
+            f"not a model reference: {shown(text)[:100]!r}",
             "write name, name@3, name@champion or name@sha256:..., "
             "for example: catalog show vae-clic-siw@1",
         )

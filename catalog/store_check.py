@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalog.address import shown
 from catalog.errors import CatalogError, NotAuthorised, NotFound
 from catalog.index import Index
 from catalog.settings import Settings
@@ -35,7 +36,7 @@ def list_stores(settings: Settings, index: Index) -> list[dict[str, Any]]:
         listed.append(
             {
                 "name": name,
-                "uri": it.uri if it else name,
+                "uri": shown(it.uri if it else name),
                 "default": name == settings.store,
                 "require_signature": bool(it and it.require_signature),
                 "credential": (it and (it.token_env or it.login_env or it.keyring)) or None,
@@ -60,7 +61,7 @@ def let_go(index: Index, name: str, uri: str, usual: str) -> None:
 def check_all(wanted: Sequence[str]) -> list[dict[str, Any]]:
     """The JSON of `catalog stores check`: each store is contacted, none stops the others."""
     names = read_names(config_file())
-    return [_check(name, names) for name in wanted]
+    return [_check(names.name_of(name), names) for name in wanted]
 
 
 def _check(name: str, names: StoreNames) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from catalog.address import check_address, shown, spelt
 from catalog.errors import BadFile, CatalogError, NotFound, UsageError, cannot_write
 
 EMBEDDED = "mlflow"  # the name of the registry on this machine; never in the file
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
-_PASSWORD = re.compile(r"//[^/@:]*:[^/@]*@")
 _MAX_FILE = 200_000  # bytes, some 4,000 stores: every command reads them all, in under a second
 _TOO_LARGE = f"too large: a list of stores has at most {_MAX_FILE:,} bytes"
 _PATIENCE = 20.0  # seconds to wait for another writer, who needs milliseconds
@@ -57,10 +57,16 @@ class StoreNames:
     default: str = ""
 
     def name_of(self, told: str) -> str:
-        """The name of a store told by name or by URI; what has no name keeps its URI."""
+        """The name of a store told by name or by URI; what has no name keeps its URI.
+
+        Raises
+        ------
+        UsageError
+            It is a URI that carries a password or a token.
+        """
         if told in self.stores:
             return told
-        same = spelt(told)
+        same = spelt(check_address(told))
         return next((name for name, it in self.stores.items() if spelt(it.uri) == same), told)
 
     def address_of(self, told: str) -> str:
@@ -100,7 +106,16 @@ def read_names(path: Path) -> StoreNames:
             raise ValueError(_TOO_LARGE)
         return _parse(load_yaml(data.decode("utf-8")))
     except (ValueError, CatalogError) as exc:
-        raise BadFile(f"{path}: {getattr(exc, 'message', exc)}", hint) from exc
+        raise BadFile(f"{path}: {_words(exc)}", hint) from exc
+
+
+def _words(exc: Exception) -> str:
+    """What is wrong with the list, without the lines around it that PyYAML likes to quote."""
+    found = exc.__cause__
+    mark, problem = getattr(found, "problem_mark", None), getattr(found, "problem", None)
+    if mark and problem:
+        return f"line {mark.line + 1}: not valid YAML: {shown(problem)}"
+    return str(getattr(exc, "message", exc))
 
 
 def add_store(path: Path, name: str, store: Named, default: bool = False) -> None:
@@ -128,7 +143,9 @@ def remove_store(path: Path, name: str) -> None:
     def without(it: StoreNames) -> StoreNames:
         if name not in it.stores:
             known = ", ".join(it.stores) or "none"
-            raise NotFound(f"no store is named {name!r}; named: {known}", "catalog stores ls")
+            raise NotFound(
+                f"no store is named {shown(name)!r}; named: {known}", "catalog stores ls"
+            )
         left = {key: value for key, value in it.stores.items() if key != name}
         return replace(it, stores=left, default="" if it.default == name else it.default)
 
@@ -144,29 +161,17 @@ def check_named(name: str, store: Named) -> None:
     """
     if not _NAME.fullmatch(name) or name == EMBEDDED:
         raise UsageError(
-            f"{name[:100]!r} cannot name a store: lower-case letters, digits, '-' and '_', at most "
-            f"32; {EMBEDDED!r} is the registry on this machine",
+            f"{shown(name)[:100]!r} cannot name a store: lower-case letters, digits, '-' and '_', "
+            f"at most 32; {EMBEDDED!r} is the registry on this machine",
             "for example: catalog stores add lab mlflow+https://mlflow.example.org",
         )
-    if _PASSWORD.search(store.uri):
-        raise UsageError(
-            f"the URI of {name!r} carries a password, which would lie in a file",
-            "leave it out, and name the variable that holds USER:PASSWORD: "
-            f"catalog stores add {name} URI --login-env VARIABLE",
-        )
+    check_address(store.uri)
     for variable in (store.token_env, store.login_env):
         if variable and not _VARIABLE.fullmatch(variable):
             raise UsageError(
                 "the name of an environment variable is wanted, not what it holds",
                 f"export LAB_TOKEN=...; catalog stores add {name} URI --token-env LAB_TOKEN",
             )
-
-
-def spelt(uri: str) -> str:
-    """One spelling of an address: a rule of a store must not hang on a slash or a capital."""
-    scheme, slashes, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{slashes}{host.lower()}{slash}{path}".rstrip("/")
 
 
 def _parse(document: Any) -> StoreNames:
@@ -190,7 +195,7 @@ def _parse(document: Any) -> StoreNames:
         check_named(str(name), stores[str(name)])
     default = str(document.get("default") or "")
     if default and default not in (*stores, EMBEDDED):
-        raise ValueError(f"default: no store is named {default!r}")
+        raise ValueError(f"default: no store is named {shown(default)!r}")
     return StoreNames(stores, default)
 
 

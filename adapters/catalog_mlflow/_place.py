@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from catalog.address import shown
 from catalog.errors import UsageError
 
 _HINT = "use `mlflow` for the embedded registry, or mlflow+https://your.server"
@@ -48,7 +49,7 @@ def parse_place(uri: str, home: Path) -> Place:
         )
     known = url != uri and parts.scheme in ("http", "https") and parts.hostname
     if not known or parts.query or parts.fragment:
-        raise UsageError(f"not an MLflow registry: {uri[:200]!r}", _HINT)
+        raise UsageError(f"not an MLflow registry: {shown(uri)[:200]!r}", _HINT)
     return Place(url.rstrip("/"))
 
 

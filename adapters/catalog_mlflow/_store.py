@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
+from catalog.address import shown
 from catalog.errors import CatalogError, NotFound, StoreError
 from catalog.manifest import MANIFEST_FILE, MAX_MANIFEST, Entry, Manifest
 from catalog.stores.adoption import check_adoption
@@ -260,7 +261,7 @@ class MlflowStore:
             # Not the address in the database: a registry may be moved or copied as a whole.
             found = _OWN.search(unquote(uri))
             if found is None or ".." in found[1].split("/"):
-                raise NotFound(f"{uri[:200]!r} is not in this registry's own folder")
+                raise NotFound(f"{shown(uri)[:200]!r} is not in this registry's own folder")
             return LocalFolder(self._place.artifacts / found[1])
         path = proxied_path(self._place.uri, uri)
         if path is not None:

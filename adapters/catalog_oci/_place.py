@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
+from catalog.address import shown
 from catalog.errors import UsageError
 
 _FORM = "oci:PROFILE?compartment=OCID&project=OCID[&bucket=NAME@NAMESPACE]"
@@ -49,7 +50,8 @@ def parse_place(uri: str) -> Place:
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(set(options) - set(_KEYS))
     if not uri.startswith("oci:") or not _PROFILE.fullmatch(profile) or unknown:
-        what = f"unknown option {unknown[0][:40]!r}" if unknown else f"{uri[:60]!r}"
+        named = unknown and re.fullmatch("[a-z_]{1,40}", unknown[0])  # it might be a secret itself
+        what = f"unknown option {unknown[0]!r}" if named else f"{shown(uri)[:60]!r}"
         raise UsageError(f"not an OCI model catalog: {what}", f"use {_FORM}")
     for name, kind in (("compartment", "compartment or tenancy"), ("project", "project")):
         if not _OCID.fullmatch(options.get(name, "")):

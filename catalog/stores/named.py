@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
+from catalog.address import check_address, shown
 from catalog.errors import NotAuthorised, NotFound, UsageError
 from catalog.store_names import EMBEDDED, Named, StoreNames, config_file, read_names
 from catalog.stores.protocol import Store
@@ -27,11 +28,11 @@ def open_named(told: str, names: StoreNames | None = None) -> Store:
     if named is not None:
         return open_store(named.uri, secret_of(told, named))
     if told == EMBEDDED or ":" in told:
-        return open_store(told)
+        return open_store(check_address(told))
     known = ", ".join((EMBEDDED, *names.stores))
     raise NotFound(
-        f"no store is named {told!r}; known: {known}",
-        f"catalog stores add {told} URI    (or give a URI, e.g. mlflow+https://mlflow.example.org)",
+        f"no store is named {shown(told)!r}; known: {known}",
+        f"catalog stores add {shown(told)} URI    (or give a URI, e.g. mlflow+https://mlflow.example.org)",
     )
 
 

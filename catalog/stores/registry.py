@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspect import signature
 
+from catalog.address import shown
 from catalog.errors import UsageError
 from catalog.plugins import load_plugin
 from catalog.stores.protocol import Store
@@ -30,7 +31,8 @@ def open_store(uri: str, secret: Secret | None = None) -> Store:
     if secret is not None and len(signature(opener).parameters) < 2:
         raise UsageError(
             f"a store of the kind {kind!r} has its own ways to sign in",
-            f"add it without --token-env, --login-env and --keyring: catalog stores add NAME {uri}",
+            "add it without --token-env, --login-env and --keyring: "
+            f"catalog stores add NAME {shown(uri)}",
         )
     store: Store = opener(uri) if secret is None else opener(uri, secret)
     return store

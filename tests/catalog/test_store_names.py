@@ -83,6 +83,8 @@ def test_the_lock_of_a_killed_process_does_not_block(
         ("a" * 33, LAB, "cannot name a store"),
         ("../lab", LAB, "cannot name a store"),
         ("lab", Named("mlflow+https://ada:sesame@host"), "carries a password"),
+        ("lab", Named("mlflow+https://host?token=sesame"), "carries a password"),
+        ("mlflow+https://ada:sesame@host", LAB, "cannot name a store"),
         ("lab", Named("mlflow+https://host", token_env="sk-sesame-1234"), "not what it holds"),
         ("lab", Named("mlflow+https://host", login_env="ada:sesame"), "not what it holds"),
     ],
@@ -104,6 +106,9 @@ def test_what_must_not_be_in_the_file_is_refused_and_never_repeated(
         "stores: [lab]", "stores: 5", "default: nowhere", "stores: {Lab: {uri: x}}",
         "\x00", "[" * 5000,
         "stores: {lab: {uri: 'mlflow+https://ada:sesame@host'}}",
+        "stores: {lab: {uri: 'mlflow+https://ada:sesame@host'",
+        "stores:\n  lab: {uri: 'mlflow+https://ada:sesame@host'}\n  lab: {uri: x}",
+        "default: 'mlflow+https://ada:sesame@host'",
     ],
 )  # fmt: skip
 def test_a_file_that_is_wrong_is_named_and_left_alone(path: Path, text: str) -> None:
