@@ -86,7 +86,7 @@ def recommend_1k_s(rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(Path(place) / "home", Path(place) / "cache", "memory")
         with open_index(settings.home) as index:
-            index.replace_store("memory", _published(target, settings))
+            index.put(*_published(target, settings))
             for _ in range(rounds):
                 start, begun = time.perf_counter(), time.process_time()
                 found = recommend(target, index, settings, log, lambda _: None)

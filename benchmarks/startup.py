@@ -59,4 +59,4 @@ def _fill(home: str) -> None:
         for i in range(1000)
     ]  # fmt: skip
     with open_index(Path(home)) as index:
-        index.replace_store("mlflow", rows)
+        index.put(*rows)

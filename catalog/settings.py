@@ -5,13 +5,15 @@ CATALOG_CACHE   pulled versions; safe to delete                   (default $XDG_
 CATALOG_CONFIG  the list of named stores        (default $XDG_CONFIG_HOME/hep-model-catalog/stores.yaml)
 CATALOG_STORE   the store to publish to and pull from, by name or URI
                                               (default: the list's own, or "mlflow", the embedded one)
+CATALOG_INDEX   what search reads, shared: postgresql://user@host/database (password: PGPASSWORD,
+                ~/.pgpass or a service file)  (default: an SQLite file of your own in CATALOG_HOME)
 CATALOG_PROTECTED  aliases, besides champion, that only a validated version may have  (default none)
 """  # noqa: E501
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog.store_names import EMBEDDED, config_file, read_names
@@ -19,7 +21,7 @@ from catalog.store_names import EMBEDDED, config_file, read_names
 
 @dataclass(frozen=True)
 class Settings:
-    """Folders, the store by name (else by URI), and the aliases that need a validation."""
+    """Folders, the store by name (else by URI), the aliases that need a validation, the index."""
 
     home: Path
     cache: Path
@@ -27,6 +29,7 @@ class Settings:
     protected: frozenset[str] = frozenset({"champion"})
     require_signature: bool = False
     public_key: Path | None = None
+    index: str = field(default="", repr=False)  # an address may hold a password
 
 
 def load_settings() -> Settings:
@@ -47,6 +50,7 @@ def load_settings() -> Settings:
         store=names.name_of(os.environ.get("CATALOG_STORE") or names.default or EMBEDDED),
         # Names are only added: what `champion` means must not depend on somebody's shell.
         protected=frozenset({"champion", *_words(os.environ.get("CATALOG_PROTECTED", ""))}),
+        index=os.environ.get("CATALOG_INDEX", ""),
     )
 
 

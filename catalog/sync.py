@@ -12,8 +12,8 @@ from catalog.card import CARD_FILE, MAX_CARD, Card, parse_card
 from catalog.errors import BadFile, CatalogError, NotAuthorised, StoreError
 from catalog.fingerprint.file import FINGERPRINT_FILE, MAX_FINGERPRINT, Kept, parse_kept
 from catalog.index import Index, Row
+from catalog.index.row import Key
 from catalog.index.rows import foreign_row, row_of
-from catalog.index.sqlite import Key
 from catalog.manifest import Manifest, copy_verified
 from catalog.pull import read_manifest
 from catalog.stores import Changes, Committed, Store

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from catalog.stores import Store
+from tests.postgres_server import ABSENT, Server, programs, running_postgres
 
 os.environ["CATALOG_CONFIG"] = os.devnull  # whatever stores the developer has named
+os.environ.pop("CATALOG_INDEX", None)  # whatever database the developer uses
 pytest.register_assert_rewrite(
     "tests.conformance.store_suite",
     "tests.conformance.foreign_suite",
@@ -47,3 +49,13 @@ def served(mlflow_server: str) -> Store:
     from catalog_mlflow import open_store
 
     return open_store(f"mlflow+{mlflow_server}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL that runs until the tests end; about 2 s to start."""
+    if not programs():
+        pytest.skip(ABSENT)
+    pytest.importorskip("psycopg")
+    with running_postgres("fsync=off") as server:
+        yield server

@@ -75,7 +75,7 @@ def publish_child(done: Finished, settings: Settings, say: Callable[[str], None]
     """
     if not done.helped:
         return None
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         store = open_named(settings.store)
         made = publish(done.adapted.folder, store, settings.store, index, say)
     return f"{made.version.name}@{made.version.version}"

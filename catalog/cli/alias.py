@@ -31,7 +31,7 @@ def run(
             f"catalog alias {wanted.name}@1 {alias}",
         )
     store = open_named(where)
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         if alias:
             version = resolve(ref, index, settings.store)
             before = assign(version, alias, store, where, index, settings.protected)

@@ -24,7 +24,7 @@ def run(
     settings = load_settings()
     where = parse_ref(ref).store or settings.store
     store = open_named(where)
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         version = resolve(ref, index, settings.store)
         done = annotate(version, card, store, where, index, out.progress("hashing bytes"))
     prefix = "" if where == settings.store or ":" in where else f"{where}:"

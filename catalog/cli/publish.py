@@ -23,7 +23,7 @@ def run(
     """Check a version folder and publish it. Example: catalog publish my-model/"""
     settings = load_settings()
     where = store_name(store, settings.store)
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         done = publish(folder, open_named(where), where, index, out.say)
     version = done.version
     prefix = "" if where == settings.store or ":" in where else f"{where}:"

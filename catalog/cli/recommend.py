@@ -37,7 +37,7 @@ def run(
 
         check_picture(plot)  # before a minute of work
     target = load_target(data, detector, particle, binning, showers)
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         log = read_log(settings.home)
         found = recommend(target, index, settings, log, out.say, seed, models, gradients)
     if plot:

@@ -41,7 +41,7 @@ def run(
     there = store_name(to, settings.store)
     one, two = Side(open_named(here), here), Side(open_named(there), there)
     rows: list[dict[str, Any]] = []
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         versions = choose(one.store, pattern) if every else [resolve(ref, index, here)]
         files, all_versions = progress_of(ref)
         for number, version in enumerate(versions, start=1):

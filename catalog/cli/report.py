@@ -38,7 +38,7 @@ def run(
         f"catalog report {model} --data {data} --showers {showers}"
         + (f" --scratch {scratch}" if scratch else ""),
     )
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         asked = Asked(child, target, showers, scratch, commands, seed)
         write_report(to, build_report(asked, index, settings, out.say))
     out.emit({"report": str(to.absolute())}, as_json, lambda: str(to.absolute()))

@@ -36,9 +36,9 @@ def run(
         limit=limit,
     )  # fmt: skip
     settings = load_settings()
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         total, found = index.search(query, settings.store)
-        rows = [(row, index.places(row)) for row in found]
+        rows = list(zip(found, index.all_places(found), strict=True))
     value = {"total": total, "models": [as_dict(*row) for row in rows]}
     if rows or as_json:
         out.emit(value, as_json, lambda: human(rows))

@@ -18,7 +18,7 @@ def run(
 ) -> None:
     """Show a model: domain, tensors, lineage, physics. Example: catalog show vae-pbwo4"""
     settings = load_settings()
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         version = resolve(ref, index, settings.store, gone=True)
         where = parse_ref(ref).store or settings.store
         value = describe(version, index, where, settings.store)

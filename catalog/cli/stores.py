@@ -43,7 +43,7 @@ def run(
     if action == "rm":
         store_names.remove_store(config_file(), name)
     settings = load_settings()
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         if before and action in ("add", "rm") and before.uri != uri:
             store_check.let_go(index, name, before.uri, settings.store)
         if action == "add":

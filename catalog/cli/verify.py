@@ -34,7 +34,7 @@ def run(
     where = (parse_ref(ref).store if ref else None) or store_name(store, settings.store)
     opened = open_named(where)
     required, key = policy(replace(settings, store=where, public_key=public_key))
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         versions = [resolve(ref, index, where)] if ref else list(opened.versions())
         known = [it for it in versions if it.digest]
         files, all_versions = progress_of(ref)

@@ -48,7 +48,7 @@ def find_kept(subject: str, settings: Settings, record: bool = False, **asked: A
         return Kept(data=fingerprint(open_showers(path, **asked)))
     if "/" in subject:
         return _of_folder(path)
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         version = resolve(subject, index, settings.store)
     store = open_named(parse_ref(subject).store or settings.store)
     found = fetch_kept(store, version) if version.digest else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.index.query import particle_name
-from catalog.index.sqlite import Places, Row
+from catalog.index.row import Places, Row
 from catalog.text import table
 
 

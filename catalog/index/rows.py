@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from catalog.card import Card
 from catalog.domain import TensorSpec
 from catalog.fingerprint.file import Kept
-from catalog.index.sqlite import Row
+from catalog.index.row import Row
 from catalog.stores.protocol import Committed, Foreign
 
 _MAX_SUMMARY = 200  # characters, as of a card

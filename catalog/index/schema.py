@@ -1,61 +1,80 @@
-"""The tables of the index, and how an older file becomes one of today."""
+"""The tables of the index in SQLite, and how an older file becomes one of today."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import islice
+from typing import Any
 
-VERSION = 5
-_TABLES = """
-CREATE TABLE IF NOT EXISTS versions (
+from catalog.index.protocol import Database
+from catalog.index.put import put_rows
+from catalog.index.row import Row
+
+VERSION = 6
+_TABLES = (
+    """CREATE TABLE versions (
   id INTEGER PRIMARY KEY,
   store TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL,
   task TEXT, family TEXT, detector TEXT, detector_type TEXT, e_low REAL, e_high REAL,
-  licence TEXT, validated INTEGER NOT NULL DEFAULT 0, parent TEXT, summary TEXT NOT NULL DEFAULT '',
-  card TEXT NOT NULL DEFAULT '',
-  told TEXT NOT NULL DEFAULT '', gone TEXT NOT NULL DEFAULT '', twin INTEGER NOT NULL DEFAULT 0,
+  licence TEXT, validated INTEGER NOT NULL, parent TEXT, gone TEXT NOT NULL,
+  twin INTEGER NOT NULL DEFAULT 0, words TEXT NOT NULL,
   UNIQUE (store, name, version)
-);
-CREATE INDEX IF NOT EXISTS versions_detector ON versions (detector_type, detector);
-CREATE INDEX IF NOT EXISTS versions_number ON versions (name, version);
-CREATE INDEX IF NOT EXISTS versions_digest ON versions (digest);
-CREATE INDEX IF NOT EXISTS versions_parent ON versions (parent);
-CREATE TABLE IF NOT EXISTS particles (
+)""",
+    "CREATE INDEX versions_order ON versions (name, version, store)",
+    "CREATE INDEX versions_detector ON versions (detector_type, detector)",
+    "CREATE INDEX versions_digest ON versions (digest)",
+    "CREATE INDEX versions_parent ON versions (parent)",
+    """CREATE TABLE texts (
+  version_id INTEGER PRIMARY KEY REFERENCES versions (id) ON DELETE CASCADE,
+  summary TEXT NOT NULL, card TEXT NOT NULL, told TEXT NOT NULL,
+  particles TEXT NOT NULL, materials TEXT NOT NULL
+)""",
+    """CREATE TABLE particles (
   version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, pdg INTEGER NOT NULL,
   PRIMARY KEY (version_id, pdg)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS materials (
+) WITHOUT ROWID""",
+    "CREATE INDEX particles_pdg ON particles (pdg)",
+    """CREATE TABLE materials (
   version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE, material TEXT NOT NULL,
   PRIMARY KEY (version_id, material)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS vectors (
+) WITHOUT ROWID""",
+    "CREATE INDEX materials_material ON materials (material)",
+    """CREATE TABLE vectors (
   version_id INTEGER PRIMARY KEY REFERENCES versions (id) ON DELETE CASCADE, vector BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS aliases (
+)""",
+    """CREATE TABLE IF NOT EXISTS aliases (
   store TEXT NOT NULL, name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (store, name, alias)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS syncs (
+) WITHOUT ROWID""",
+    "CREATE INDEX aliases_name ON aliases (name)",
+    """CREATE TABLE IF NOT EXISTS syncs (
   store TEXT PRIMARY KEY, token TEXT NOT NULL, date TEXT NOT NULL,
   address TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text);
-"""
-# The tables of 1 and 2 are among those of 3. Columns of `versions` came with 4, of `syncs` with 5.
-_LATER = (
-    ("versions", "told", "TEXT NOT NULL DEFAULT ''"),
-    ("versions", "gone", "TEXT NOT NULL DEFAULT ''"),
-    ("versions", "twin", "INTEGER NOT NULL DEFAULT 0"),
-    ("syncs", "address", "TEXT NOT NULL DEFAULT ''"),
+) WITHOUT ROWID""",
+    # The words are cut already (words.py); `ascii` leaves them whole. Only `versions` keeps them.
+    """CREATE VIRTUAL TABLE found USING fts5 (
+  words, content='versions', content_rowid='id', tokenize='ascii', detail='none', columnsize=0
+)""",
+    """CREATE TRIGGER words_come AFTER INSERT ON versions BEGIN
+  INSERT INTO found (rowid, words) VALUES (new.id, new.words);
+END""",
+    """CREATE TRIGGER words_go AFTER DELETE ON versions BEGIN
+  INSERT INTO found (found, rowid, words) VALUES ('delete', old.id, old.words);
+END""",
+    """CREATE TRIGGER words_change AFTER UPDATE OF words ON versions BEGIN
+  INSERT INTO found (found, rowid, words) VALUES ('delete', old.id, old.words);
+  INSERT INTO found (rowid, words) VALUES (new.id, new.words);
+END""",
 )
-_TWINS = (
-    "UPDATE versions SET twin = 1 WHERE digest != '' AND EXISTS (SELECT 1 FROM versions AS other "
-    "WHERE other.digest = versions.digest AND other.name = versions.name "
-    "AND other.id < versions.id)"
-)
+_REBUILT = ("versions", "particles", "materials", "vectors", "words")  # aliases and syncs stay
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def prepare(connection: sqlite3.Connection, database: Database) -> None:
     """Create what is absent, and bring an older file up to today with its rows.
+
+    `database` is the same file.
 
     Raises
     ------
@@ -66,32 +85,65 @@ def prepare(connection: sqlite3.Connection) -> None:
     if _version(connection) == VERSION:
         return
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with database.transaction():
         found = _version(connection)  # another process may have been first
         if found > VERSION:
             raise sqlite3.DatabaseError(
                 f"written by a later version of the catalog (schema {found})"
             )
-        if found:
-            _upgrade(connection)
-        for statement in _TABLES.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
+        if found == VERSION:
+            return
+        old = _put_aside(connection) if found else []
+        for statement in _TABLES:
+            connection.execute(statement)
+        if "versions" in old:
+            rows = _old_rows(connection, old)
+            while batch := list(islice(rows, 1000)):
+                put_rows(database, batch)
+        for table in reversed(old):
+            connection.execute(f"DROP TABLE old_{table}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Keep every row; columns that are there already stay."""
-    for table, column, kind in _LATER:
-        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if there and column not in there:
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    connection.execute(_TWINS)
+def _put_aside(connection: sqlite3.Connection) -> list[str]:
+    """Rename the old tables that are built anew; which ones there were."""
+    kinds: dict[str, list[str]] = {"table": [], "index": []}
+    sql = "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'index') AND sql != ''"
+    for kind, name in connection.execute(sql):
+        kinds[kind].append(name)
+    for index in kinds["index"]:
+        connection.execute(f"DROP INDEX {index}")
+    old = [table for table in _REBUILT if table in kinds["table"]]
+    for table in old:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    syncs = {row[1] for row in connection.execute("PRAGMA table_info(syncs)")}
+    if syncs and "address" not in syncs:
+        connection.execute("ALTER TABLE syncs ADD COLUMN address TEXT NOT NULL DEFAULT ''")
+    return old
+
+
+def _old_rows(connection: sqlite3.Connection, old: list[str]) -> Iterator[Row]:
+    """The rows of an older file, in the order in which they came."""
+    cursor = connection.execute("SELECT * FROM old_versions ORDER BY id")
+    columns = [column[0] for column in cursor.description]
+    today = {field.name for field in fields(Row)}
+
+    def of(table: str, column: str, number: int, key: str = "version_id") -> list[Any]:
+        if table not in old:
+            return []
+        sql = f"SELECT {column} FROM old_{table} WHERE {key} = ?"  # noqa: S608
+        return [row[0] for row in connection.execute(sql, (number,))]
+
+    for item in cursor:
+        row = dict(zip(columns, item, strict=True))
+        number = row["id"]
+        yield Row(
+            **{name: value for name, value in row.items() if name in today},
+            particles=tuple(of("particles", "pdg", number)),
+            materials=tuple(of("materials", "material", number)),
+            vector=b"".join(of("vectors", "vector", number)),
+            words=" ".join(of("words", "text", number, "rowid")),
+        )
 
 
 def _version(connection: sqlite3.Connection) -> int:

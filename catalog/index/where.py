@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from catalog.index.query import DETECTOR_TYPES, Query
+from catalog.index.words import words_of
 
 
-def where_of(query: Query) -> tuple[str, tuple[Any, ...]]:
-    """The WHERE clause of a search; every value is bound, none is pasted."""
+def where_of(
+    query: Query, found: Callable[[Sequence[str]], tuple[str, str]]
+) -> tuple[str, tuple[Any, ...]]:
+    """The WHERE clause of a search, and its values; `found` is the database's."""
     parts: list[str] = ["gone != ''" if query.gone else "gone = ''"]
     values: list[Any] = []
 
@@ -26,10 +29,7 @@ def where_of(query: Query) -> tuple[str, tuple[Any, ...]]:
     elif query.detector:
         add("detector = ?", query.detector)
     if query.material:
-        add(
-            "id IN (SELECT version_id FROM materials WHERE lower(material) = lower(?))",
-            query.material,
-        )
+        add("id IN (SELECT version_id FROM materials WHERE material = ?)", query.material.lower())
     if query.particle is not None:
         add("id IN (SELECT version_id FROM particles WHERE pdg = ?)", query.particle)
     if query.energy_gev:  # the model must cover the whole window
@@ -39,8 +39,6 @@ def where_of(query: Query) -> tuple[str, tuple[Any, ...]]:
             add(f"{column} = ?", value)
     if query.validated:
         add("validated = 1")
-    words = re.findall(r"\w+", query.text)
-    if words:
-        match = " ".join(f'"{word}"*' for word in words)
-        add("id IN (SELECT rowid FROM words WHERE words MATCH ?)", match)
+    if words := words_of(query.text):
+        add(*found(words))
     return " WHERE " + " AND ".join(parts), tuple(values)

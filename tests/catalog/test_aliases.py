@@ -119,7 +119,7 @@ def test_an_unknown_alias_names_the_known_ones(place: Place) -> None:
 
 def test_an_alias_of_a_version_that_is_not_indexed_says_to_sync(place: Place) -> None:
     place.assign(place.put(), "challenger")
-    place.index.replace_store("memory", [])
+    place.index.forget_store("memory")
     place.put()
     with pytest.raises(NotFound) as caught:
         resolve("toy@challenger", place.index, "memory")

@@ -128,7 +128,7 @@ def test_a_vector_goes_with_its_row(tmp_path: Path, settings: Settings) -> None:
     with open_index(settings.home) as index:
         publish(folder, MemoryStore(), "memory", index, quiet)
         assert len(index.vectors()) == 1
-        index.replace_store("memory", [])
+        index.forget_store("memory")
         assert index.vectors() == {}
 
 

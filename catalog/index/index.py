@@ -1,0 +1,256 @@
+"""Search and look-up, the same over every database.
+
+It imports only the standard library, because `catalog search` must start at once. Cards are kept
+as the JSON text that `show` prints. `versions` holds what is filtered; what is only shown is in
+`texts`, so that a search reads little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from catalog.index.protocol import Database
+from catalog.index.put import forget, mark_twins, put_rows
+from catalog.index.query import Query
+from catalog.index.row import Key, Places, Row
+from catalog.index.sql import JOINED, SHOWN, asked, chunks, marks, plain, read_row
+from catalog.index.where import where_of
+
+if TYPE_CHECKING:
+    from catalog.stores.protocol import Alias, Changes
+
+_IN_ORDER = "ORDER BY name, version, store"
+
+
+class Index:
+    """What the catalog knows of all stores. Several processes may use it at once.
+
+    One of these serves one thread at a time.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, *rows: Row) -> None:
+        """Insert or replace versions, all or none."""
+        with self._db.transaction():
+            put_rows(self._db, rows)
+
+    def set_alias(self, store: str, alias: Alias) -> None:
+        """Remember what an alias of a store means now."""
+        with self._db.transaction():
+            self._put_aliases(store, [alias])
+
+    def drop_alias(self, store: str, name: str, alias: str) -> None:
+        """Forget an alias."""
+        with self._db.transaction():
+            sql = "DELETE FROM aliases WHERE store = ? AND name = ? AND alias = ?"
+            self._db.run(sql, [plain((store, name, alias))])
+
+    def known(self, store: str, names: Collection[str] | None = None) -> dict[Key, bool]:
+        """The versions of a store, of some models or of all; whether each is documented."""
+        sql = f"SELECT name, version, digest, card != '' FROM {JOINED} WHERE store = ?"  # noqa: S608
+        wanted = None if names is None else set(plain(names))
+        return {
+            (str(name), int(version), str(digest)): bool(documented)
+            for name, version, digest, documented in self._ask(sql, store)
+            if wanted is None or name in wanted
+        }
+
+    def count(self, store: str) -> int:
+        """How many versions of a store are there."""
+        sql = "SELECT count(*) FROM versions WHERE store = ? AND gone = ''"
+        return int(self._ask(sql, store)[0][0])
+
+    def token(self, store: str) -> tuple[str, str]:
+        """(token, date) of the last sync of a store; both "" before the first."""
+        found = self._ask("SELECT token, date FROM syncs WHERE store = ?", store)
+        return (str(found[0][0]), str(found[0][1])) if found else ("", "")
+
+    def address(self, store: str) -> str:
+        """Where a store was when its token was given; "" if that is not known."""
+        found = self._ask("SELECT address FROM syncs WHERE store = ?", store)
+        return str(found[0][0]) if found else ""
+
+    def finish(
+        self, store: str, changes: Changes, date: str, *, told_all: bool = True, address: str = ""
+    ) -> int:
+        """End a sync: what is gone, what came back, aliases, the token; how many are newly gone.
+
+        Without `told_all` the token stays the old one, so that the next sync asks again. `address`
+        is where the store that gave it is.
+        """
+        there = {plain((it.name, it.version)) for it in changes.versions}
+        names = None if changes.complete else set(plain(changes.names))
+        with self._db.transaction():
+            sql = "SELECT id, name, version, digest, gone FROM versions WHERE store = ?"
+            turned = [
+                (number, name, digest, (name, version) in there)
+                for number, name, version, digest, gone in self._ask(sql, store)
+                if (names is None or name in names) and ((name, version) in there) == bool(gone)
+            ]
+            gone = [("" if is_there else date, number) for number, _, _, is_there in turned]
+            self._db.run("UPDATE versions SET gone = ?, twin = 0 WHERE id = ?", gone)
+            mark_twins(self._db, [(name, digest) for _, name, digest, _ in turned])
+            sql = "DELETE FROM aliases WHERE store = ?"
+            if names is None:
+                self._db.run(sql, [plain((store,))])
+            else:
+                self._db.run(f"{sql} AND name = ?", [plain((store, it)) for it in sorted(names)])
+            self._put_aliases(store, changes.aliases)
+            token = (changes.token, date) if told_all else self.token(store)
+            sql = (
+                "INSERT INTO syncs (store, token, date, address) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (store) DO UPDATE SET "
+                "token = excluded.token, date = excluded.date, address = excluded.address"
+            )
+            self._db.run(sql, [plain((store, *token, address))])
+        return sum(not is_there for *_, is_there in turned)
+
+    def rename_store(self, old: str, new: str) -> None:
+        """Give the rows of a store that was known as `old` to its name of today."""
+        if not self.token(old)[0] and not self.known(old):
+            return
+        with self._db.transaction():
+            forget(self._db, new)  # what was known under that name is older, or of another store
+            for table in ("versions", "aliases", "syncs"):
+                sql = f"UPDATE {table} SET store = ? WHERE store = ?"  # noqa: S608
+                self._db.run(sql, [plain((new, old))])
+
+    def forget_store(self, store: str) -> None:
+        """Drop what is known of a store: its name may mean another one next time."""
+        with self._db.transaction():
+            forget(self._db, store)
+
+    def search(self, query: Query, prefer: str = "") -> tuple[int, list[Row]]:
+        """(number of matches, the first `query.limit` of them) in a stable order.
+
+        A version that lies in several stores counts once, as that of the store `prefer` if it lies
+        there; `ref` names the store of every other one.
+        """
+        where, values = where_of(query, self._db.found)
+        total = int(self._ask(f"SELECT count(*) FROM versions{where}", *values)[0][0])  # noqa: S608
+        if not total:
+            return 0, []
+        first = f"(SELECT * FROM versions{where} {_IN_ORDER} LIMIT ?) AS versions"  # noqa: S608
+        rows = self._rows(_IN_ORDER, *values, query.limit, source=first)
+        if not prefer:
+            return total, rows
+        if not (query.store or query.gone):
+            rows = self._preferred(rows, prefer)
+        return total, [_prefixed(row, prefer) for row in rows]
+
+    def places(self, row: Row) -> Places:
+        """The stores that hold this version now, and those with another under its number."""
+        return self.all_places([row])[0]
+
+    def all_places(self, rows: Sequence[Row]) -> list[Places]:
+        """The places of many versions at once."""
+        # Two questions that an index answers each: a model may have thousands of versions.
+        lying: dict[object, set[tuple[str, str]]] = {}
+        columns = "versions.name, versions.version, digest, store"
+        for chunk in chunks([row for row in rows if row.digest]):
+            where = f"WHERE gone = '' AND digest IN ({marks(len(chunk))})"
+            sql = f"SELECT {columns} FROM versions {where}"  # noqa: S608
+            for name, _, digest, store in self._ask(sql, *(row.digest for row in chunk)):
+                lying.setdefault((name, digest), set()).add((store, digest))
+        for chunk in chunks(rows):
+            sql = asked(("name", "version"), len(chunk), columns, "gone = ''")
+            keys = [value for row in chunk for value in (row.name, row.version)]
+            for name, version, digest, store in self._ask(sql, *keys):
+                lying.setdefault((name, int(version)), set()).add((store, digest))
+        return [
+            _places(row, lying.get((row.name, row.digest), set())
+                    | lying.get((row.name, row.version), set()))
+            for row in rows
+        ]  # fmt: skip
+
+    def lookup(
+        self, name: str, *, store: str | None, version: int | None, digest: str | None
+    ) -> list[Row]:
+        """Versions of one model: those that are there first, then documented ones, then the newest.
+
+        `digest` may be cut.
+        """
+        parts: list[str] = ["name = ?"]
+        values: list[object] = [name]
+        for column, value in (("store = ?", store), ("version = ?", version)):
+            if value is not None:
+                parts.append(column)
+                values.append(value)
+        if digest is not None:
+            parts.append("substr(digest, 1, ?) = ?")
+            values += [len(digest), digest]
+        where = f"WHERE {' AND '.join(parts)}"
+        return self._rows(f"{where} ORDER BY gone != '', card = '', version DESC, store", *values)
+
+    def by_digest(self, digest: str) -> list[Row]:
+        """Every place where one version lies."""
+        return self._rows("WHERE digest = ? ORDER BY store, name, version", digest)
+
+    def children(self, digest: str) -> list[Row]:
+        """Versions adapted from one version."""
+        return self._rows(f"WHERE parent = ? {_IN_ORDER}", digest)
+
+    def vectors(self) -> dict[str, bytes]:
+        """Short vectors of all fingerprints (`catalog.fingerprint.stack`) by digest of version."""
+        sql = "SELECT digest, vector FROM vectors JOIN versions ON versions.id = version_id"
+        return {str(digest): bytes(vector) for digest, vector in self._ask(sql)}
+
+    def names(self) -> list[str]:
+        """Names of all models."""
+        return [str(row[0]) for row in self._ask("SELECT DISTINCT name FROM versions")]
+
+    def _ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._db.ask(sql, plain(values))
+
+    def _put_aliases(self, store: str, aliases: Iterable[Alias]) -> None:
+        sql = (
+            "INSERT INTO aliases (store, name, alias, version) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (store, name, alias) DO UPDATE SET version = excluded.version"
+        )
+        self._db.run(sql, [plain((store, it.name, it.alias, it.version)) for it in aliases])
+
+    def _preferred(self, rows: list[Row], store: str) -> list[Row]:
+        """The same versions, as those of `store` where they lie there too."""
+        here: dict[tuple[str, str], Row] = {}
+        for chunk in chunks([row for row in rows if row.store != store and row.digest]):
+            where = f"WHERE store = ? AND gone = '' AND digest IN ({marks(len(chunk))})"
+            found = self._rows(
+                f"{where} ORDER BY version DESC", store, *(row.digest for row in chunk)
+            )
+            here |= {(row.name, row.digest): row for row in found}
+        return [here.get((row.name, row.digest), row) for row in rows]
+
+    def _rows(self, tail: str, *values: object, source: str = "versions") -> list[Row]:
+        joined = f"{source} JOIN texts ON texts.version_id = versions.id"
+        found = self._ask(f"SELECT {', '.join(SHOWN)} FROM {joined} {tail}", *values)  # noqa: S608
+        rows = [read_row(item) for item in found]
+        aliases: dict[tuple[str, str, int], list[str]] = {}
+        for names in chunks(sorted({row.name for row in rows})):
+            sql = (
+                "SELECT store, name, version, alias FROM aliases "  # noqa: S608
+                f"WHERE name IN ({marks(len(names))}) ORDER BY alias"
+            )
+            for place, name, version, alias in self._ask(sql, *names):
+                aliases.setdefault((place, name, version), []).append(alias)
+        if not aliases:
+            return rows
+        keys = [(row.store, row.name, row.version) for row in rows]
+        return [
+            replace(row, aliases=tuple(aliases.get(key, ())))
+            for row, key in zip(rows, keys, strict=True)
+        ]
+
+
+def _places(row: Row, found: set[tuple[str, str]]) -> Places:
+    same = {store for store, digest in found if digest and digest == row.digest}
+    others = sorted((s, d) for s, d in found if d != row.digest and s != row.store)
+    return Places(tuple(sorted(same)) or (row.store,), tuple(others))
+
+
+def _prefixed(row: Row, usual: str) -> Row:
+    """A row whose reference says where it is, if that is not the usual store and has a name."""
+    return row if row.store == usual or ":" in row.store else replace(row, prefix=f"{row.store}:")

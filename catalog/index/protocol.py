@@ -1,0 +1,39 @@
+"""What `Index` needs of a database; SQLite and PostgreSQL differ in no more than this.
+
+The SQL of the index is written once, in what both understand. Every value is bound at a `?`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Values = Sequence[object]
+
+
+class Database(Protocol):
+    """One connection, of one thread at a time.
+
+    What goes wrong is a `StoreError` when it leaves the block of `open_index`.
+    """
+
+    def ask(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Read. A lost connection is made again, once, outside a transaction."""
+        ...
+
+    def run(self, sql: str, many: Iterable[Values]) -> None:
+        """Write, once for each of `many` values; inside a transaction only."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Writes in this block are saved all or none, and one process writes at a time."""
+        ...
+
+    def found(self, words: Sequence[str]) -> tuple[str, str]:
+        """The condition on `versions`, and its value, for words that begin like all of these."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
