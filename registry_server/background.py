@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from starlette.types import ASGIApp
+
 from catalog.errors import CatalogError
 from registry_server.app import create_app
 from registry_server.engine import Source
@@ -35,6 +37,19 @@ def serving(
     app = create_app(
         source, refs, limits=limits, threads=threads, memory=memory, any_model=any_model
     )
+    with running(app) as url:
+        yield url
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """The same for an application of any kind.
+
+    Raises
+    ------
+    CatalogError
+        If the server does not start.
+    """
     listening = threading.Event()
     server = Server(app, listening.set)
     with bind("127.0.0.1", 0) as taken:

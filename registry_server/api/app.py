@@ -19,6 +19,7 @@ from registry_server.auth.door import authorise
 PLACE = "/api/v1"
 _ALWAYS = (400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503)
 _router = APIRouter()
+PARTS = (_router, models.router, blobs.router, publishing.router, long.router)
 
 
 def create_api(registry: Registry) -> FastAPI:
@@ -29,10 +30,11 @@ def create_api(registry: Registry) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(authorise)],
+        generate_unique_id_function=lambda route: route.name,
         responses={status: {"model": Error} for status in _ALWAYS},
     )
     app.state.registry = registry
-    for part in (_router, models.router, blobs.router, publishing.router, long.router):
+    for part in PARTS:
         app.include_router(part)
     app.add_middleware(Bounded, size=registry.bounds.json, idle=registry.bounds.idle)
     add_handlers(app)
