@@ -11,8 +11,8 @@ from catalog.errors import UsageError
 _REF = re.compile(
     r"^(?:(?P<store>[a-z0-9][a-z0-9_-]{0,31}):)?"
     # Other people's names, too: letters of any language, but nothing that could be an option,
-    # a path or another part of a reference.
-    r"(?P<name>[^\W_](?:[\w .-]{0,248}[\w.-])?)"
+    # a path or another part of a reference. After its store a name may begin like an option.
+    r"(?P<name>(?(store)[\w-]|[^\W_])(?:[\w .-]{0,248}[\w.-])?)"
     r"(?:@(?:(?P<version>[1-9][0-9]{0,8})|(?P<digest>sha256:[0-9a-f]{6,64})"
     r"|(?P<alias>[A-Za-z_][A-Za-z0-9_-]{0,254})))?\Z"  # also what MLflow's other users call theirs
 )
@@ -40,10 +40,12 @@ def parse_ref(text: str) -> Ref:
     """
     found = _REF.match(text)
     if not found:
+        hint = "write name, name@3, name@champion or name@sha256:..., for example: catalog show "
         raise UsageError(
             f"not a model reference: {shown(text)[:100]!r}",
-            "write name, name@3, name@champion or name@sha256:..., "
-            "for example: catalog show vae-clic-siw@1",
+            f"{hint}vae-clic-siw@1"
+            if not text.startswith(("-", "_"))
+            else f"{hint}mlflow:{text[:50]}",
         )
     version, alias = found["version"], found["alias"]
     if alias and is_numbered(alias):
@@ -53,6 +55,15 @@ def parse_ref(text: str) -> Ref:
         )
     number = int(version) if version else None
     return Ref(found["name"], found["store"], number, found["digest"], alias)
+
+
+def prefix_of(store: str, usual: str, name: str) -> str:
+    """`store:` where a reference needs it: it is not the usual one, or the name is like an option.
+
+    A store that has no name but its address cannot be part of a reference.
+    """
+    needed = store != usual or name.startswith(("-", "_"))
+    return f"{store}:" if needed and ":" not in store else ""
 
 
 def is_numbered(alias: str) -> bool:

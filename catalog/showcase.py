@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.index import Index, Row
 from catalog.index.query import particle_name
+from catalog.refs import prefix_of
 from catalog.stores import Committed
 
 
@@ -21,7 +22,7 @@ def describe(version: Committed, index: Index, store: str, usual: str) -> dict[s
     places = index.places(row)
     parents = index.by_digest(row.parent) if row.parent else []
     card = json.loads(row.card) if row.card else None
-    prefix = "" if row.store == usual or ":" in row.store else f"{row.store}:"
+    prefix = prefix_of(row.store, usual, row.name)
     return {
         "ref": f"{prefix}{row.ref}",
         "name": row.name,

@@ -10,7 +10,7 @@ from catalog.annotate import annotate, as_dict
 from catalog.cli import out
 from catalog.index import open_index
 from catalog.pull import resolve
-from catalog.refs import parse_ref
+from catalog.refs import parse_ref, prefix_of
 from catalog.settings import load_settings
 from catalog.stores import open_named
 
@@ -27,7 +27,7 @@ def run(
     with open_index(settings) as index:
         version = resolve(ref, index, settings.store)
         done = annotate(version, card, store, where, index, out.progress("hashing bytes"))
-    prefix = "" if where == settings.store or ":" in where else f"{where}:"
+    prefix = prefix_of(where, settings.store, version.name)
     made = f"{prefix}{version.name}@{version.version}"
     out.emit(as_dict(done, made, where), as_json, lambda: f"{made} {done.version.digest}")
     if not done.compared:

@@ -9,6 +9,7 @@ import typer
 from catalog.cli import out
 from catalog.index import open_index
 from catalog.publish import publish
+from catalog.refs import prefix_of
 from catalog.settings import load_settings
 from catalog.stores.named import open_named, store_name
 
@@ -26,7 +27,7 @@ def run(
     with open_index(settings) as index:
         done = publish(folder, open_named(where), where, index, out.say)
     version = done.version
-    prefix = "" if where == settings.store or ":" in where else f"{where}:"
+    prefix = prefix_of(where, settings.store, version.name)
     ref = f"{prefix}{version.name}@{version.version}"
     value = {
         "ref": ref, "name": version.name, "version": version.version,

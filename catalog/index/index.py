@@ -17,6 +17,7 @@ from catalog.index.query import Query
 from catalog.index.row import Key, Places, Row
 from catalog.index.sql import JOINED, SHOWN, asked, chunks, marks, plain, read_row
 from catalog.index.where import where_of
+from catalog.refs import prefix_of
 
 if TYPE_CHECKING:
     from catalog.stores.protocol import Alias, Changes
@@ -252,5 +253,5 @@ def _places(row: Row, found: set[tuple[str, str]]) -> Places:
 
 
 def _prefixed(row: Row, usual: str) -> Row:
-    """A row whose reference says where it is, if that is not the usual store and has a name."""
-    return row if row.store == usual or ":" in row.store else replace(row, prefix=f"{row.store}:")
+    """A row whose reference can be typed: with its store before it where that is needed."""
+    return replace(row, prefix=prefix_of(row.store, usual, row.name))

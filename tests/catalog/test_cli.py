@@ -13,7 +13,7 @@ import pytest
 
 import catalog
 from catalog.cli.verbs import VERBS
-from catalog.index import open_index
+from catalog.index import Row, open_index
 from tests.toys import generator_folder, shower_file
 
 HEAVY = ("mlflow", "ads", "oci", "torch", "onnxruntime", "sklearn", "onnx", "numpy", "pydantic")
@@ -206,6 +206,20 @@ def test_two_searches_at_once_on_a_new_home_both_work(tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [3] * 6, outputs
     with open_index(tmp_path / "new") as index:
         assert index.names() == []
+
+
+def test_a_model_named_like_an_option_is_shown_by_the_reference_that_search_prints(
+    tmp_path: Path,
+) -> None:
+    with open_index(tmp_path / "home") as index:
+        index.put(Row("mlflow", "--help", 1, "", told='{"framework": "pytorch"}'))
+    (found,) = json.loads(run(tmp_path, "search", "--json").stdout)["models"]
+    done = run(tmp_path, "show", found["ref"], "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ref"] == found["ref"] == "mlflow:--help@1"
+    done = run(tmp_path, "show", "--", "--help")
+    assert done.returncode == 2
+    assert "mlflow:--help" in done.stderr
 
 
 def test_imports_point_one_way() -> None:
