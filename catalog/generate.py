@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from catalog.domain.geometry import CONDITIONS, GEOMETRY, Geometry, conditions, 
 from catalog.errors import BadFile, MissingExtra, UsageError
 from catalog.text import first_line
 
-_BATCH = 64
+BATCH = 64  # showers of one run
 _MAX_AXIS = 4096  # rows one tensor may ask for beyond the batch
 
 
@@ -96,13 +97,38 @@ def generate(
         ONNX Runtime refuses the inputs, or the showers are not finite or not one each.
     """
     feed = make_inputs(card, incident_gev, pdg, seed, theta_rad, geometry)
+    wanted = shower_output(card)
+    parts = []
+    for start in range(0, len(incident_gev), BATCH):
+        rows = {name: value[start : start + BATCH] for name, value in feed.items()}
+        parts.append(_run(session, card, wanted, rows))
+    return showers_gev(card, parts)
+
+
+def shower_output(card: Card) -> TensorSpec:
+    """The output of a generator that holds its showers.
+
+    Raises
+    ------
+    UsageError
+    """
     wanted = next((spec for spec in card.outputs if spec.role == "showers"), None)
     if wanted is None:
         raise UsageError(f"{card.name} generates no showers: its task is {card.task}")
-    parts = []
-    for start in range(0, len(incident_gev), _BATCH):
-        rows = {name: value[start : start + _BATCH] for name, value in feed.items()}
-        parts.append(_run(session, card, wanted, rows))
+    return wanted
+
+
+def showers_gev(card: Card, parts: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """What the model gave for batches of showers, as one array in GeV.
+
+    Raises
+    ------
+    BadFile
+        NaN or infinity.
+    UsageError
+        The card's unit is no energy.
+    """
+    wanted = shower_output(card)
     showers = np.concatenate(parts).astype(np.float32)
     if not np.isfinite(showers).all():
         raise BadFile(f"{card.name}: the model gives NaN or infinity at these energies")

@@ -33,6 +33,10 @@ class RunFailed(UsageError):
     """The model failed on tensors that its own description allows."""
 
 
+class OutsideDomain(UsageError):
+    """The model was not made for such particles, energies or angles."""
+
+
 class Busy(CatalogError):
     """Too much is waiting to be answered, or no memory is free at the moment."""
 

@@ -31,12 +31,16 @@ _UNSERVED = {"shared_memory_region", "classification"}
 
 @dataclass(frozen=True)
 class Request:
-    """A decoded inference request. `outputs` maps the wanted names to "as raw bytes?"."""
+    """A decoded inference request. `outputs` maps the wanted names to "as raw bytes?".
+
+    seconds : after which the client does not want an answer any more
+    """
 
     id: str | None
     inputs: Mapping[str, Array]
     outputs: Mapping[str, bool]
     binary: bool  # for outputs that were not named
+    seconds: float | None = None
 
     def is_binary(self, output: str) -> bool:
         """Whether this output was asked for as raw bytes."""
@@ -57,15 +61,34 @@ def decode(body: bytes | bytearray, header_length: str | None, limits: Limits) -
     identity = document.get("id")
     if identity is not None and not isinstance(identity, str):
         raise UsageError(f"'id' must be a string, got {_kind(identity)}")
-    binary = _flag(_parameters(document, "the request"), "binary_data_output", False)
+    parameters = _parameters(document, "the request")
+    binary = _flag(parameters, "binary_data_output", False)
+    seconds = seconds_of(parameters.get("timeout"))
     inputs = _inputs(_tensors(document, "inputs"), whole[split:], limits)
-    return Request(identity, inputs, _outputs(document, binary), binary)
+    return Request(identity, inputs, _outputs(document, binary), binary, seconds)
+
+
+def seconds_of(timeout: Any) -> float | None:
+    """The parameter `timeout`, microseconds as Triton's clients send it; 0 is none.
+
+    Raises
+    ------
+    UsageError
+    """
+    if timeout is None:
+        return None
+    if type(timeout) is not int or not 0 <= timeout < 1 << 62:
+        raise UsageError("'timeout' must be a whole number of microseconds")
+    return timeout * 1e-6 or None
 
 
 def encode(
-    model: str, version: int, request: Request, outputs: Mapping[str, Array], limits: Limits
+    head: Mapping[str, Any], request: Request, outputs: Mapping[str, Array], limits: Limits
 ) -> tuple[bytes, int | None]:
-    """Encode an answer: the body, and the length of its JSON if raw tensors follow it."""
+    """Encode an answer: the body, and the length of its JSON if raw tensors follow it.
+
+    head : the JSON of the answer but for `id` and `outputs`
+    """
     described: list[dict[str, Any]] = []
     raws: list[bytes] = []
     for name, array in outputs.items():
@@ -87,12 +110,12 @@ def encode(
                 )
             entry["data"] = to_json(array, what, _USE_BINARY)
         described.append(entry)
-    answer: dict[str, Any] = {"model_name": model, "model_version": str(version)}
+    answer = dict(head)
     if request.id is not None:
         answer["id"] = request.id
     answer["outputs"] = described
-    head = json.dumps(answer, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return b"".join([head, *raws]), len(head) if raws else None
+    text = json.dumps(answer, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return b"".join([text, *raws]), len(text) if raws else None
 
 
 def parse_json(text: bytes) -> Any:

@@ -95,7 +95,7 @@ class Engine:
         LoadFailed, Busy, NoRoom
             It cannot be loaded; no memory is free now; it never will be.
         """
-        async with self._lane(name, version) as lane:
+        async with self.held(name, version) as lane:
             return lane.model
 
     async def infer(
@@ -118,8 +118,20 @@ class Engine:
         ------
         UsageError, RunFailed, Expired, and those of `model`
         """
-        async with self._lane(name, version) as lane:
+        async with self.held(name, version) as lane:
             return lane.model, await lane.submit(inputs, wanted, deadline)
+
+    @asynccontextmanager
+    async def held(self, name: str, version: str | None = None) -> AsyncIterator[Lane]:
+        """A version for several requests: the same until the block ends, wherever an alias goes.
+
+        Raises
+        ------
+        Those of `model`
+        """
+        found = self._routes.known.get((name, version)) or await self.find(name, version)
+        async with self._slots.lease(found) as lane:
+            yield lane
 
     def models(self) -> list[Model]:
         """Every loaded version, by name and number."""
@@ -217,12 +229,6 @@ class Engine:
         self._routes.known.clear()
         self._routes.pins.clear()
         self._slots.close()
-
-    @asynccontextmanager
-    async def _lane(self, name: str, version: str | None) -> AsyncIterator[Lane]:
-        found = self._routes.known.get((name, version)) or await self.find(name, version)
-        async with self._slots.lease(found) as lane:
-            yield lane
 
     async def _repin(self, ref: str, old: Found, new: Found) -> None:
         if old in self._routes.unloaded:

@@ -67,7 +67,10 @@ class Lane:
         return len(self._waiting)
 
     async def submit(
-        self, inputs: Mapping[str, Array], wanted: Sequence[str], deadline: float | None
+        self,
+        inputs: Mapping[str, Array],
+        wanted: Sequence[str] = (),
+        deadline: float | None = None,
     ) -> Outputs:
         """Run one request. `deadline` is a time of the event loop's clock, in seconds.
 

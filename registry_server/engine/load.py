@@ -80,17 +80,17 @@ def _opened(path: Path, found: Found, limits: Limits, threads: int) -> Model:
 
 
 def _timed(model: Model, rows: Feed) -> Model:
-    """Run one row twice; the first run allocates and is slow."""
+    """Run one row a few times: the first run allocates, another may be disturbed."""
     names = [tensor.name for tensor in model.outputs]
-    seconds = 0.0
-    for _ in range(2):
+    taken = []
+    for _ in range(4):
         start = time.perf_counter()
         try:
             model.run(_part(model, rows, 0, 1), names)
         except RunFailed:  # our values, not a caller's: nothing is known of this model's
             return model
-        seconds = time.perf_counter() - start
-    return replace(model, row_seconds=seconds)
+        taken.append(time.perf_counter() - start)
+    return replace(model, row_seconds=min(taken))
 
 
 def _why_unbatched(model: Model, rows: Feed | None) -> str:

@@ -17,7 +17,7 @@ class Model:
     """One loaded version.
 
     bytes : what its session holds, measured
-    row_seconds : time of one row, measured at the last warm-up run
+    row_seconds : shortest time that one row took at warm-up
     batch_rows : rows that requests may share one run for, 0 if each is run alone
     unbatched : why each is run alone, "" if not
     """

@@ -11,7 +11,7 @@ import time
 import pytest
 from asking import GOOD, INFER
 
-import registry_server.app
+import registry_server.inference
 from registry_server.background import serving
 from registry_server.engine import MemorySource
 from registry_server.guard import Hosts
@@ -78,7 +78,7 @@ def test_an_unforeseen_failure_shows_an_id_and_logs_the_rest(url, monkeypatch, c
     def fail(*_: object) -> None:
         raise RuntimeError("secret of /home/someone")
 
-    monkeypatch.setattr(registry_server.app, "decode", fail)
+    monkeypatch.setattr(registry_server.inference, "decode", fail)
     status, text, headers = post(url)
     identity = headers["x-request-id"]
     assert status == 500

@@ -46,7 +46,9 @@ def test_server_and_models_are_live_and_ready(client) -> None:
 def test_server_metadata_lists_only_what_is_there(client) -> None:
     metadata = client.get_server_metadata()
     assert metadata["name"] == "hep-model-catalog"
-    assert metadata["extensions"] == ["binary_tensor_data"]
+    assert metadata["extensions"] == [
+        "binary_tensor_data", "model_configuration", "model_repository", "statistics"
+    ]  # fmt: skip
 
 
 def test_model_metadata_comes_from_the_session(client, versions) -> None:
