@@ -12,14 +12,17 @@ from fnmatch import fnmatchcase
 
 from catalog.aliases import assign
 from catalog.card import Card
-from catalog.errors import CatalogError, CheckFailed, DigestMismatch
+from catalog.errors import CatalogError, CheckFailed, DigestMismatch, UsageError
 from catalog.index import Index
 from catalog.index.rows import row_of
 from catalog.manifest import Entry, Manifest
 from catalog.publish import Say, tags_of
 from catalog.pull import read_manifest
-from catalog.stores import Committed, Store
-from catalog.sync import fetch_card, fetch_kept
+from catalog.signed import MAX_SIGNATURE, SIGNATURE_FILE
+from catalog.signing import check_demand, check_signature, policy_of
+from catalog.store_names import config_file, read_names
+from catalog.stores import Committed, Store, open_named
+from catalog.sync import fetch_card, fetch_file, fetch_kept
 from catalog.verify import check_entry
 
 Tell = Callable[[int, int], None]
@@ -46,6 +49,23 @@ class Replicated:
     there: Committed
     sent: tuple[Entry, ...]
     new: bool
+
+
+def open_sides(source: str, target: str) -> tuple[Side, Side]:
+    """Two stores told by name or URI; nothing is contacted.
+
+    Raises
+    ------
+    UsageError
+        They are one.
+    """
+    names = read_names(config_file())
+    if names.address_of(source) == names.address_of(target):
+        raise UsageError(
+            f"{source} and {target} are the same store",
+            "catalog replicate REF --from STORE --to ANOTHER    (catalog stores lists them)",
+        )
+    return Side(open_named(source, names), source), Side(open_named(target, names), target)
 
 
 def choose(store: Store, pattern: str) -> list[Committed]:
@@ -81,6 +101,8 @@ def replicate(
         It was registered by other means: without a manifest there is no digest to keep.
     DigestMismatch
         The source's copy is damaged; nothing becomes visible.
+    BadSignature
+        One of the stores requires a signature that the version does not have; nothing is sent.
     StoreError, NotAuthorised
     """
     ref = f"{version.name}@{version.version}"
@@ -95,6 +117,7 @@ def replicate(
     if there and not mend:
         return Replicated(version, there, (), False)
     manifest = read_manifest(source.store, version)
+    check_rules(version, manifest, source, target)
     card = fetch_card(source.store, version, manifest)
     kept = fetch_kept(source.store, version, manifest)
     if there is None:
@@ -106,6 +129,23 @@ def replicate(
     index.put(row_of(target.name, done, card, kept))
     _tell_parent(ref, card, target, index, say)
     return Replicated(version, done, tuple(wanted), there is None)
+
+
+def check_rules(version: Committed, manifest: Manifest, source: Side, target: Side) -> None:
+    """Hold a version to the rules on signatures of the store it comes from, and goes to.
+
+    Raises
+    ------
+    BadSignature
+    """
+    for side in (source, target):
+        required, key = policy_of(side.name)
+        if not required:
+            continue
+        signed = any(entry.path == SIGNATURE_FILE for entry in manifest.entries)
+        key = check_demand(f"{version.name}@{version.version}", side.name, key, signed)
+        data = fetch_file(source.store, version, SIGNATURE_FILE, MAX_SIGNATURE, manifest)
+        check_signature(data, manifest, key)
 
 
 def _send(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.pull import read_manifest
-from catalog.replicate import Replicated, Side, find_there
+from catalog.replicate import Replicated, Side, check_rules, find_there
 from catalog.stores import Committed
 from catalog.text import table
 
@@ -28,12 +28,14 @@ def planned(version: Committed, source: Side, target: Side) -> dict[str, Any]:
 
     Raises
     ------
-    BadFile, StoreError
+    BadFile, BadSignature, StoreError
     """
     there = find_there(target.store, version)
     wanted = []
     if there is None and version.digest:
-        wanted = target.store.missing(version.name, read_manifest(source.store, version))
+        manifest = read_manifest(source.store, version)
+        check_rules(version, manifest, source, target)
+        wanted = target.store.missing(version.name, manifest)
     return {
         "ref": f"{version.name}@{version.version}",
         "there": f"{there.name}@{there.version}" if there else "",

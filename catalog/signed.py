@@ -10,7 +10,7 @@ from catalog.errors import BadFile
 from catalog.manifest import Manifest
 
 SIGNATURE_FILE = "model.sig"
-_MAX_SIGNATURE = 5_000_000  # bytes
+MAX_SIGNATURE = 5_000_000  # bytes
 
 
 def read_signed(path: Path) -> dict[str, str]:
@@ -22,9 +22,9 @@ def read_signed(path: Path) -> dict[str, str]:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_SIGNATURE + 1)
-        if len(data) > _MAX_SIGNATURE:
-            raise ValueError(f"larger than {_MAX_SIGNATURE} bytes")
+            data = file.read(MAX_SIGNATURE + 1)
+        if len(data) > MAX_SIGNATURE:
+            raise ValueError(f"larger than {MAX_SIGNATURE} bytes")
         envelope = json.loads(data)["dsseEnvelope"]
         payload = json.loads(base64.b64decode(envelope["payload"], validate=True))
         resources = payload["predicate"]["resources"]

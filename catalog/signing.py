@@ -108,28 +108,45 @@ def demand(folder: Path, ref: str, settings: Settings) -> None:
     required, key = policy(settings)
     if not required:
         return
+    path = folder / SIGNATURE_FILE
+    key = check_demand(ref, settings.store, key, path.is_file())
+    check_signature(path.read_bytes(), build_manifest(folder), key)
+
+
+def check_demand(ref: str, store: str, key: Path | None, signed: bool) -> Path:
+    """The key by which a version of a store that requires signatures is judged.
+
+    Raises
+    ------
+    BadSignature
+        There is no key, or no signature.
+    """
     if key is None:
         raise BadSignature(
             f"{ref}: a signature is required, but no public key is given",
             "--public-key KEY.pem, or `public_key:` of the store in stores.yaml",
         )
-    path = folder / SIGNATURE_FILE
-    if not path.is_file():
+    if not signed:
         raise BadSignature(
-            f"{ref} is not signed, and {settings.store} is to give signed versions only",
+            f"{ref} is not signed, and {store} is for signed versions only",
             "ask its author to sign it: catalog sign FOLDER --key KEY.pem, and publish it",
         )
-    check_signature(path.read_bytes(), build_manifest(folder), key)
+    return key
+
+
+def policy_of(store: str) -> tuple[bool, Path | None]:
+    """(whether a store requires signatures, the public key of its entry in stores.yaml)."""
+    from catalog.store_names import config_file, read_names
+
+    named = read_names(config_file()).stores.get(store)
+    key = Path(named.public_key) if named and named.public_key else None
+    return bool(named and named.require_signature), key
 
 
 def policy(settings: Settings) -> tuple[bool, Path | None]:
     """(whether a signature is required, the public key): the user's word, else the store's."""
-    from catalog.store_names import config_file, read_names
-
-    named = read_names(config_file()).stores.get(settings.store)
-    required = settings.require_signature or bool(named and named.require_signature)
-    told = settings.public_key or (Path(named.public_key) if named and named.public_key else None)
-    return required, told
+    required, key = policy_of(settings.store)
+    return settings.require_signature or required, settings.public_key or key
 
 
 class _Hashed:

@@ -8,14 +8,14 @@ import typer
 
 from catalog.cli import out
 from catalog.cli.telling import progress_of
-from catalog.errors import UsageError
+from catalog.errors import NotFound, UsageError
 from catalog.index import open_index
 from catalog.pull import resolve
 from catalog.refs import parse_ref
-from catalog.replicate import Side, choose, copy_aliases, replicate
+from catalog.replicate import choose, copy_aliases, open_sides, replicate
 from catalog.replicate_report import as_dict, human, planned
 from catalog.settings import load_settings
-from catalog.stores.named import open_named, store_name
+from catalog.stores.named import store_name
 
 
 def run(
@@ -39,7 +39,7 @@ def run(
     settings = load_settings()
     here = (parse_ref(ref).store if ref else None) or store_name(source, settings.store)
     there = store_name(to, settings.store)
-    one, two = Side(open_named(here), here), Side(open_named(there), there)
+    one, two = open_sides(here, there)
     rows: list[dict[str, Any]] = []
     with open_index(settings) as index:
         versions = choose(one.store, pattern) if every else [resolve(ref, index, here)]
@@ -56,3 +56,5 @@ def run(
             all_versions(number, len(versions))
     value = {"from": here, "to": there, "dry_run": dry_run, "versions": rows}
     out.emit(value, as_json, lambda: human(rows))
+    if not rows:
+        raise NotFound(f"no version in {here} fits {pattern!r}", f"catalog search --store {here}")

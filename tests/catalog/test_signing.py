@@ -253,7 +253,7 @@ def test_a_store_can_require_signatures_for_everybody(
     monkeypatch.setenv("CATALOG_CONFIG", str(config))
     store, lab = MemoryStore(), replace(settings, store="lab")
     plain = put(generator_folder(tmp_path / "plain"), store, lab).version
-    with pytest.raises(BadSignature, match="lab is to give signed versions only"):
+    with pytest.raises(BadSignature, match="lab is for signed versions only"):
         fetch(plain, lab, store)
     folder = generator_folder(tmp_path / "signed", depth=5.0)
     sign(folder, keys / "ours.pem", None, silent)
