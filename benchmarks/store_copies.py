@@ -16,6 +16,7 @@ from typing import Any
 from catalog.manifest import build_manifest
 from catalog.pull import materialise, read_manifest
 from catalog.stores import Committed, Store, open_store
+from catalog.streams import CHUNK
 
 _SEED = 0
 _ROUNDS = 3
@@ -73,7 +74,7 @@ def _hashing_copy(folder: Path, to: Path) -> None:
     to.mkdir()
     with (folder / "weights.bin").open("rb") as source, (to / "weights.bin").open("wb") as sink:
         sha = hashlib.sha256()
-        while chunk := source.read(1 << 20):
+        while chunk := source.read(CHUNK):
             sha.update(chunk)
             sink.write(chunk)
         sink.flush()

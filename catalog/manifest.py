@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import BadFile, DigestMismatch
+from catalog.streams import CHUNK, Hasher, Sink
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST = 4_000_000  # bytes
-_CHUNK = 1 << 20
+_AT_ONCE = 4  # files hashed side by side
 _PATH = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 
@@ -115,26 +116,34 @@ def build_manifest(folder: Path) -> Manifest:
     Symbolic links, pipes and other special files are refused, so that what is hashed is what is
     published. A manifest.json left by an earlier publish is not part of itself.
     """
-    entries = []
+    files = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BadFile(f"{path}: only plain files can be published, not links or pipes")
-        if path.is_dir() or relative == MANIFEST_FILE:
-            continue
-        with path.open("rb") as file:
-            digest, size = hash_stream(file)
-        entries.append(Entry(check_path(relative), size, digest))
-    return _sorted(entries)
+        if path.is_file() and relative != MANIFEST_FILE:
+            files.append((path, check_path(relative)))
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return _sorted(pool.map(_entry, files))
+
+
+def _entry(file: tuple[Path, str]) -> Entry:
+    path, relative = file
+    with path.open("rb") as source:
+        digest, size = hash_stream(source)
+    return Entry(relative, size, digest)
 
 
 def hash_stream(file: BinaryIO) -> tuple[str, int]:
     """Digest and size of what is left of a binary file."""
-    sha, size = hashlib.sha256(), 0
-    while chunk := file.read(_CHUNK):
-        sha.update(chunk)
-        size += len(chunk)
-    return f"sha256:{sha.hexdigest()}", size
+    size = 0
+    with Hasher() as hasher:
+        while chunk := file.read(CHUNK):
+            hasher.update(chunk)
+            size += len(chunk)
+        return hasher.digest(), size
 
 
 def hash_bytes(data: bytes) -> str:
@@ -142,21 +151,22 @@ def hash_bytes(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def copy_verified(source: BinaryIO, target: BinaryIO, entry: Entry) -> None:
+def copy_verified(source: BinaryIO, target: Sink, entry: Entry) -> None:
     """Copy exactly the bytes that `entry` promises; never more than its size.
 
     Raises
     ------
     DigestMismatch
     """
-    sha, size = hashlib.sha256(), 0
-    while chunk := source.read(min(_CHUNK, entry.size - size + 1)):
-        size += len(chunk)
-        if size > entry.size:
-            break
-        sha.update(chunk)
-        target.write(chunk)
-    found = f"sha256:{sha.hexdigest()}"
+    size = 0
+    with Hasher() as hasher:
+        while chunk := source.read(min(CHUNK, entry.size - size + 1)):
+            size += len(chunk)
+            if size > entry.size:
+                break
+            hasher.update(chunk)
+            target.write(chunk)
+        found = hasher.digest()
     if size != entry.size or found != entry.digest:
         raise DigestMismatch(
             f"{entry.path}: expected {entry.size} bytes {entry.digest[:19]}..., "

@@ -31,6 +31,7 @@ from catalog.manifest import (
 from catalog.refs import parse_ref
 from catalog.settings import Settings, load_settings
 from catalog.stores import Committed, Store, open_named
+from catalog.streams import clone
 from catalog.testvectors import MODEL_FILE
 
 _MAX_VERSION_BYTES = 100_000_000_000
@@ -60,7 +61,7 @@ def pull(ref: str, settings: Settings | None = None, *, as_bytes: bool = False) 
     NotFound, DigestMismatch, StoreError, CheckFailed
     """
     settings = settings or load_settings()
-    with open_index(settings.home) as index:
+    with open_index(settings) as index:
         version = resolve(ref, index, settings.store)
     where = replace(settings, store=parse_ref(ref).store or settings.store)
     return fetch(version, where, as_bytes=as_bytes)
@@ -233,12 +234,8 @@ def materialise(
         for entry in manifest.entries:
             target = temp / entry.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            blob = fetch_blob(entry, store, version, cache)
-            try:
-                copy_entry(blob, target, entry)
-            except DigestMismatch:  # the cached blob rotted: fetch it again, once
-                blob.unlink(missing_ok=True)
-                copy_entry(fetch_blob(entry, store, version, cache), target, entry)
+            if not _take(_blob(entry, cache), target, entry):
+                clone(fetch_blob(entry, store, version, cache), target)
         (temp / MANIFEST_FILE).write_bytes(manifest.to_bytes())
         try:
             temp.rename(folder)
@@ -249,20 +246,27 @@ def materialise(
         shutil.rmtree(temp, ignore_errors=True)
 
 
-def copy_entry(blob: Path, target: Path, entry: Entry) -> None:
-    """Copy a cached blob, verifying it on the way."""
-    with blob.open("rb") as source, target.open("wb") as sink:
-        copy_verified(source, sink, entry)
+def _take(blob: Path, target: Path, entry: Entry) -> bool:
+    """Copy a blob of an earlier pull, verified on the way; one that rotted is removed."""
+    try:
+        with blob.open("rb") as source, target.open("wb") as sink:
+            copy_verified(source, sink, entry)
+    except FileNotFoundError:
+        return False
+    except DigestMismatch:
+        blob.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> Path:
-    """The verified bytes of one file in the blob cache.
+    """The bytes of one file in the blob cache, verified when they were fetched.
 
     Unique temporary name, hash while streaming, atomic rename: no lock is needed, which shared
-    file systems only pretend to have.
+    file systems only pretend to have. Nothing is flushed to the disk: what a power cut tears is
+    found by the next reader, who verifies, and fetched again.
     """
-    name = entry.digest.removeprefix("sha256:")
-    blob = cache / "blobs" / name[:2] / name
+    blob = _blob(entry, cache)
     if blob.is_file() and blob.stat().st_size == entry.size:
         return blob
     blob.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -270,12 +274,15 @@ def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> P
     try:
         with os.fdopen(handle, "wb") as sink, store.open_file(version, entry) as source:
             copy_verified(source, sink, entry)
-            sink.flush()
-            os.fsync(sink.fileno())
         Path(temp).replace(blob)
     finally:
         Path(temp).unlink(missing_ok=True)
     return blob
+
+
+def _blob(entry: Entry, cache: Path) -> Path:
+    name = entry.digest.removeprefix("sha256:")
+    return cache / "blobs" / name[:2] / name
 
 
 def copy_out(pulled: Pulled, out: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from catalog.errors import BadFile, NotFound, StoreError
 from catalog.manifest import Entry, copy_verified, hash_stream
+from catalog.streams import Flushing
 from catalog_mlflow._edge import Edge, folder_error
 
 
@@ -60,10 +61,10 @@ class LocalFolder:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _sweep(target.parent)
-            with temp.open("xb") as sink:
+            with temp.open("xb") as file:
+                sink = Flushing(file)
                 copy_verified(source, sink, entry)
-                sink.flush()
-                os.fsync(sink.fileno())
+                sink.sync()
             temp.replace(target)
             _sync_folder(target.parent)
         except OSError as exc:

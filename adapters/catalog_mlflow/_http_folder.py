@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import posixpath
 from collections.abc import Iterable, Iterator
@@ -13,13 +12,13 @@ from urllib.parse import quote, urlsplit
 from catalog.errors import DigestMismatch, StoreError
 from catalog.manifest import Entry
 from catalog.stores.secret import Secret
+from catalog.streams import CHUNK, Hasher
 from catalog_mlflow._client import request
 from catalog_mlflow._edge import Edge
 from catalog_mlflow._folder import walk
 
 _SERVICE = "/api/2.0/mlflow-artifacts/artifacts"
 _SECONDS = (10, 600)  # to connect; between bytes, or until a slow bucket behind has stored it
-_CHUNK = 1 << 20
 
 
 class HttpFolder:
@@ -53,7 +52,7 @@ class HttpFolder:
         headers = {"Accept-Encoding": "identity"}
         answer = self._request(self._url(path), "GET", stream=True, extra_headers=headers)
         try:
-            yield io.BufferedReader(_Stream(answer.raw, self._edge), _CHUNK)
+            yield io.BufferedReader(_Stream(answer.raw, self._edge), CHUNK)
         finally:
             answer.close()
 
@@ -142,14 +141,16 @@ class _VerifiedBody:
         return self._entry.size
 
     def __iter__(self) -> Iterator[bytes]:
-        sha, left, held = hashlib.sha256(), self._entry.size, b""
-        while left and (chunk := self._read(min(_CHUNK, left))):
-            if held:
-                yield held
-            sha.update(chunk)
-            left -= len(chunk)
-            held = chunk
-        if left or self._read(1) or f"sha256:{sha.hexdigest()}" != self._entry.digest:
+        left, held = self._entry.size, b""
+        with Hasher() as hasher:
+            while left and (chunk := self._read(min(CHUNK, left))):
+                hasher.update(chunk)
+                if held:
+                    yield held
+                left -= len(chunk)
+                held = chunk
+            found = hasher.digest()
+        if left or self._read(1) or found != self._entry.digest:
             self.error = DigestMismatch(
                 f"{self._entry.path}: these are not the {self._entry.size} bytes "
                 f"{self._entry.digest[:19]}... that the manifest promises",

@@ -6,7 +6,6 @@ A file is there complete, hashed on its way in and named for its digest and CRC-
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -18,6 +17,7 @@ from typing import BinaryIO
 
 from catalog.errors import StoreError
 from catalog.manifest import MANIFEST_FILE, Entry, Manifest, copy_verified
+from catalog.streams import Flushing, Sink
 from catalog_oci._zip import Member
 
 _STALE = 7 * 86_400  # seconds after which a publish that never ended is forgotten
@@ -50,10 +50,10 @@ class Spool:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             with temp.open("xb") as file:
-                sink = _Summing(file)
-                copy_verified(source, sink, entry)  # type: ignore[arg-type]  # it only writes
-                file.flush()
-                os.fsync(file.fileno())
+                flushing = Flushing(file)
+                sink = _Summing(flushing)
+                copy_verified(source, sink, entry)
+                flushing.sync()
             self._move(temp, f"{_hex(entry)}-{sink.crc:08x}")
         except OSError as exc:
             raise StoreError(
@@ -112,7 +112,7 @@ class Spool:
 class _Summing:
     """Writes through, and keeps the CRC-32 that a zip needs before the bytes."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Sink) -> None:
         self._file = file
         self.crc = 0
 
