@@ -1,5 +1,7 @@
 """The Open Inference Protocol v2 over HTTP: bytes to arrays and back. Pure functions.
 
+`read` is for gRPC too: the same request is refused with the same words.
+
 A body is JSON, optionally followed by the raw bytes of tensors in the order the JSON names them;
 the header `Inference-Header-Content-Length` then says where the JSON ends. Raw tensors are
 little-endian and row-major. JSON has no word for NaN or infinity and no portable form of FP16:
@@ -9,7 +11,7 @@ both travel raw, and are refused in JSON with a sentence that says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ from registry_server.errors import TooLarge, Unsupported, quoted
 from registry_server.rawdata import from_raw, to_raw
 from registry_server.tensors import DTYPES, Array, Limits, datatype_of
 from registry_server.textdata import from_json, to_json
+
+Take = Callable[[dict[str, Any], str, tuple[int, ...], int, str], Array]
 
 _MAX_TENSORS = 256
 _MAX_AXES = 16
@@ -57,14 +61,33 @@ def decode(body: bytes | bytearray, header_length: str | None, limits: Limits) -
     """
     split = _split(body, header_length)
     whole = memoryview(body)
-    document = _keys(_document(bytes(whole[:split]), limits), "the request", _REQUEST_KEYS)
+    payload = _Payload(whole[split:])
+    asked = read(_document(bytes(whole[:split]), limits), limits, payload.take)
+    if payload.used != len(payload.raw):
+        raise UsageError(
+            f"{len(payload.raw)} bytes follow the JSON, but the inputs account for {payload.used}",
+            "give every raw input its binary_data_size",
+        )
+    return asked
+
+
+def read(document: Any, limits: Limits, take: Take) -> Request:
+    """Check a request that has the form of the protocol's JSON.
+
+    take : gives the array of an entry of `inputs` from its datatype, shape, count and name in words
+
+    Raises
+    ------
+    UsageError
+    """
+    document = _keys(document, "the request", _REQUEST_KEYS)
     identity = document.get("id")
     if identity is not None and not isinstance(identity, str):
         raise UsageError(f"'id' must be a string, got {_kind(identity)}")
     parameters = _parameters(document, "the request")
     binary = _flag(parameters, "binary_data_output", False)
     seconds = seconds_of(parameters.get("timeout"))
-    inputs = _inputs(_tensors(document, "inputs"), whole[split:], limits)
+    inputs = _inputs(_tensors(document, "inputs"), limits, take)
     return Request(identity, inputs, _outputs(document, binary), binary, seconds)
 
 
@@ -174,9 +197,37 @@ def _document(text: bytes, limits: Limits) -> Any:
     return parse_json(text)
 
 
-def _inputs(entries: Sequence[dict[str, Any]], raw: memoryview, limits: Limits) -> dict[str, Array]:
+@dataclass
+class _Payload:
+    """Where JSON has the values of a tensor: in itself, or in the bytes after it, in order."""
+
+    raw: memoryview
+    used: int = 0
+
+    def take(
+        self, entry: dict[str, Any], datatype: str, shape: tuple[int, ...], count: int, what: str
+    ) -> Array:
+        size = _size(_parameters(entry, what), what)
+        if (size is None) == ("data" not in entry):
+            raise UsageError(
+                f"{what}: expected either 'data' or the parameter 'binary_data_size', got "
+                + ("neither" if size is None else "both")
+            )
+        if size is None:
+            return from_json(entry["data"], datatype, shape, what)
+        start = self.used
+        if size > len(self.raw) - start:
+            raise UsageError(
+                f"{what}: binary_data_size is {size}, but {len(self.raw) - start} bytes are left"
+                " after the JSON",
+                "send Inference-Header-Content-Length and the whole tensor",
+            )
+        self.used += size
+        return from_raw(self.raw[start : self.used], datatype, shape, count, what)
+
+
+def _inputs(entries: Sequence[dict[str, Any]], limits: Limits, take: Take) -> dict[str, Array]:
     inputs: dict[str, Array] = {}
-    start = 0
     for entry in entries:
         name = entry["name"]
         what = f"input {quoted(name)}"
@@ -187,28 +238,8 @@ def _inputs(entries: Sequence[dict[str, Any]], raw: memoryview, limits: Limits) 
             got = quoted(datatype) if isinstance(datatype, str) else _kind(datatype)
             raise UsageError(f"{what}: expected a datatype of {', '.join(DTYPES)}, got {got}")
         shape, count = _shape(entry.get("shape"), what, limits)
-        size = _size(_parameters(entry, what), what)
-        if (size is None) == ("data" not in entry):
-            raise UsageError(
-                f"{what}: expected either 'data' or the parameter 'binary_data_size', got "
-                + ("neither" if size is None else "both")
-            )
-        if size is None:
-            inputs[name] = from_json(entry["data"], datatype, shape, what)
-            continue
-        if size > len(raw) - start:
-            raise UsageError(
-                f"{what}: binary_data_size is {size}, but {len(raw) - start} bytes are left"
-                " after the JSON",
-                "send Inference-Header-Content-Length and the whole tensor",
-            )
-        inputs[name] = from_raw(raw[start : start + size], datatype, shape, count, what)
-        start += size
-    if start != len(raw):
-        raise UsageError(
-            f"{len(raw)} bytes follow the JSON, but the inputs account for {start}",
-            "give every raw input its binary_data_size",
-        )
+        _parameters(entry, what)
+        inputs[name] = take(entry, datatype, shape, count, what)
     return inputs
 
 

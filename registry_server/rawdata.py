@@ -29,7 +29,7 @@ def from_raw(
     if len(raw) != expected:
         raise UsageError(
             f"{what}: shape {list(shape)} of {datatype} is {expected} bytes, got {len(raw)}",
-            "make binary_data_size, shape and datatype agree",
+            "make shape, datatype and the bytes sent agree",
         )
     if datatype == "BOOL":
         flags = np.frombuffer(raw, np.uint8)
