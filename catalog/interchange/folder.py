@@ -60,6 +60,22 @@ def new_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(temp, ignore_errors=True)
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder with a link or a pipe anywhere in it, whether or not it would be read.
+
+    Raises
+    ------
+    BadFile
+    """
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise BadFile(
+                f"{path}: not a plain file: a folder that is imported holds no links or pipes",
+                "copy it with what the links mean: cp -rL FOLDER COPY",
+            )
+
+
 def put(version: Version, entry: Entry, target: Path) -> None:
     """Copy one file of a version, verified on the way."""
     target.parent.mkdir(parents=True, exist_ok=True)

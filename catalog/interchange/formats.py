@@ -14,7 +14,7 @@ from typing import NamedTuple
 from catalog.card import CARD_FILE, Card, card_yaml, parse_card
 from catalog.errors import CheckFailed, UsageError
 from catalog.gate import Checked, check_folder
-from catalog.interchange.folder import Version, new_folder, read_small
+from catalog.interchange.folder import Version, new_folder, read_small, refuse_links
 from catalog.manifest import build_manifest
 from catalog.onnx_file import read_onnx
 from catalog.publish import Say, add_test_vectors
@@ -73,7 +73,8 @@ def import_version(name: str, folder: Path, out: Path, card: Path | None, say: S
     CheckFailed
         With everything that keeps it from being published.
     BadFile, DigestMismatch
-        It is not that format, or its bytes are not the ones that it promises.
+        It is not that format, its bytes are not the ones that it promises, or there is a link or a
+        pipe in the folder.
     """
     module = _module(name)
     if not FORMATS[name].carries:
@@ -84,6 +85,7 @@ def import_version(name: str, folder: Path, out: Path, card: Path | None, say: S
         )
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", "give the folder that was exported")
+    refuse_links(folder)
     with new_folder(out) as temp:
         module.read(folder, temp)
         _add_card(folder, temp, card)

@@ -235,6 +235,24 @@ def test_a_malformed_oci_layout_is_refused(
         take("oci-artifact", tmp_path / "out", tmp_path / "back")
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing", "pipe"])
+@pytest.mark.parametrize("name", CARRYING)
+def test_a_link_is_refused_also_where_nothing_would_read_it(
+    tmp_path: Path, version: Pulled, name: str, kind: str
+) -> None:
+    export_version(name, version, tmp_path / "out")
+    (tmp_path / "out" / "deep").mkdir()
+    link = tmp_path / "out" / "deep" / "more.txt"
+    targets = {"file": tmp_path / "toy" / "card.yaml", "folder": tmp_path / "toy"}
+    if kind == "pipe":
+        os.mkfifo(link)
+    else:
+        link.symlink_to(targets.get(kind, tmp_path / "absent"))
+    with pytest.raises(BadFile, match=r"more\.txt: not a plain file"):
+        take(name, tmp_path / "out", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
 def test_a_blob_that_is_a_link_or_a_pipe_is_refused(tmp_path: Path, version: Pulled) -> None:
     export_version("oci-artifact", version, tmp_path / "out")
     largest = max((tmp_path / "out" / "blobs" / "sha256").iterdir(), key=lambda p: p.stat().st_size)
