@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from catalog.errors import CatalogError, NotFound
@@ -78,7 +79,7 @@ def get_blob(
         blob.unlink(missing_ok=True)  # it rotted in the cache: fetched again, it is verified
         blob = fetch_blob(entry, registry.open_store(store), version, registry.settings.cache)
         status = blob.stat()
-    _one_range(request)
+    _check_range(request, etag, status.st_size)
     return FileResponse(blob, 200, headers, "application/octet-stream", stat_result=status)
 
 
@@ -110,12 +111,26 @@ def _digest_of(path: str, _changed: int, _size: int) -> str:
             raise CatalogError(f"{path}: {os.strerror(exc.errno or 0)}") from exc
 
 
-def _one_range(request: Request) -> None:
-    """Forget a Range that is malformed or of several parts, which a server may ignore."""
+def _check_range(request: Request, etag: str, size: int) -> None:
+    """Forget a Range that is malformed or of several parts, which a server may ignore.
+
+    Raises
+    ------
+    HTTPException
+        There are no such bytes.
+    """
     ranges = request.headers.getlist("range")
-    if len(ranges) == 1 and _is_one_range(ranges[0]):
+    if len(ranges) != 1 or not _is_one_range(ranges[0]):
+        kept = [it for it in request.scope["headers"] if it[0] != b"range"]
+        request.scope["headers"] = kept
         return
-    request.scope["headers"] = [it for it in request.scope["headers"] if it[0] != b"range"]
+    low = ranges[0].partition("=")[2].partition("-")[0]
+    last = ranges[0].partition("-")[2]
+    if request.headers.get("if-range", etag) == etag and (
+        int(low) >= size if low else int(last) == 0
+    ):
+        told = {"content-range": f"bytes */{size}"}
+        raise HTTPException(416, f"the file has {size} bytes", told)
 
 
 def _is_one_range(text: str) -> bool:

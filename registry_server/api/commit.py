@@ -10,6 +10,7 @@ from typing import Any
 
 from catalog.card import read_card
 from catalog.errors import CatalogError, CheckFailed, DigestMismatch
+from catalog.gate import check_folder
 from catalog.manifest import copy_verified
 from catalog.publish import publish
 from registry_server.api.errors import Conflict
@@ -81,7 +82,11 @@ def _gather(uploads: Uploads, upload: Upload, folder: Path) -> None:
 
 def _publish(registry: Registry, upload: Upload, folder: Path, caller: Caller) -> dict[str, Any]:
     where, name = registry.settings.store, upload.model
-    said = read_card(folder).name
+    try:
+        said = read_card(folder).name
+    except CheckFailed:
+        check_folder(folder)  # says this, and all else that is wrong
+        raise
     if said != name:
         # Who may publish was asked of the name told first.
         raise CheckFailed(name, [f"card.yaml: the name is {said!r}, the upload is of {name!r}"])

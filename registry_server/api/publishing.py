@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 
 from catalog.errors import NotFound
 from catalog.manifest import Entry
-from catalog.refs import parse_ref
 from registry_server.api import shapes
 from registry_server.api.answers import answer
 from registry_server.api.commit import commit, exists
@@ -50,7 +49,6 @@ _WRONG_PLACE: dict[int | str, dict[str, Any]] = {
 def start_upload(request: Request, body: shapes.Begin) -> Response:
     """Begin to publish a version: tell its files, learn where to send them."""
     registry, caller = registry_of(request), caller_of(request)
-    parse_ref(body.name)
     where = registry.settings.store
     registry.owners.check(caller, where, body.name, exists=exists(registry, where, body.name))
     entries = [Entry(it.path, it.size, it.digest) for it in body.files]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from catalog.card import ModelName
 from registry_server.auth.caller import Role
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -183,7 +184,7 @@ class Wanted(BaseModel):
 class Begin(BaseModel):
     """A version that will be uploaded: its manifest."""
 
-    name: Annotated[str, Field(min_length=1, max_length=250)]
+    name: ModelName
     files: Annotated[list[Wanted], Field(min_length=1, max_length=1000)]
 
 

@@ -9,7 +9,6 @@ import secrets
 import sqlite3
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from catalog.errors import NotFound, UsageError
@@ -99,7 +98,7 @@ class KnownTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._db: sqlite3.Connection = open_file(database.path)
+        self._db: sqlite3.Connection | None = None
         self._seen = -1
         self._rows: dict[str, sqlite3.Row] = {}
 
@@ -126,12 +125,16 @@ class KnownTokens:
         return any(it.state == "valid" for it in list_tokens(self._database))
 
     def close(self) -> None:
-        """Give the file back."""
-        with self._lock, suppress(sqlite3.Error):
-            self._db.close()
+        """Give the file back, until it is needed again."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db, self._seen = None, -1
 
     def _current(self) -> dict[str, sqlite3.Row]:
         with self._lock:
+            if self._db is None:
+                self._db = open_file(self._database.path)
             seen = self._db.execute("PRAGMA data_version").fetchone()[0]
             if seen != self._seen:
                 rows = self._db.execute("SELECT * FROM tokens").fetchall()
