@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from catalog.errors import NotFound, UsageError
@@ -47,10 +48,10 @@ class Routes:
             )
         if version is None:
             return here[max(here)]
-        if is_number(version):
-            found = here.get(int(version))
-        else:
-            found = self._pinned(name, version) or self._ask(name, version)
+        found = here.get(int(version)) if is_number(version) else self._pinned(name, version)
+        if found is None and not is_number(version):
+            with suppress(NotFound):
+                found = self._ask(name, version)
         if found is None or found not in here.values():
             numbers = ", ".join(str(number) for number in sorted(here))
             raise _unknown_version(name, version, f"versions served: {numbers}")

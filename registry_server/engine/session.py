@@ -18,6 +18,20 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def runtime() -> Any:
+    """The module `onnxruntime`.
+
+    Raises
+    ------
+    MissingExtra
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as exc:
+        raise MissingExtra("cpu", "serving a model") from exc
+    return ort
+
+
 def open_session(path: Path, threads: int) -> Any:
     """Open a model on `threads` cores of the CPU.
 
@@ -25,10 +39,7 @@ def open_session(path: Path, threads: int) -> Any:
     ------
     MissingExtra, BadFile
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as exc:
-        raise MissingExtra("cpu", "serving a model") from exc
+    ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # Every session has its own threads; spinning, they would burn the cores between requests.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 @dataclass(frozen=True)
@@ -127,3 +128,40 @@ MODELS = {
     "wide@1": wide,
     "log@1": not_finite,
 }
+
+
+def dense(folder: Path, seed: int, size: int = 256) -> None:
+    """y = x W with W of its own for every seed: 4 size^2 bytes of weights."""
+    weight = np.random.default_rng(seed).normal(size=(size, size)).astype(np.float32)
+    save(
+        folder,
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        [value("x", TensorProto.FLOAT, ["batch", size])],
+        [value("y", TensorProto.FLOAT, ["batch", size])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+
+
+def row_sum(folder: Path) -> None:
+    """y = x - sum over the batch: a model whose rows are not independent."""
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [0])
+    save(
+        folder,
+        [
+            helper.make_node("ReduceSum", ["x", "axes"], ["s"], keepdims=1),
+            helper.make_node("Sub", ["x", "s"], ["y"]),
+        ],
+        [value("x", TensorProto.FLOAT, ["batch", 4])],
+        [value("y", TensorProto.FLOAT, ["batch", 4])],
+        [axes],
+    )
+
+
+def fixed(folder: Path) -> None:
+    """Two rows, no more and no less."""
+    save(
+        folder,
+        [helper.make_node("Neg", ["x"], ["y"])],
+        [value("x", TensorProto.FLOAT, [2, 4])],
+        [value("y", TensorProto.FLOAT, [2, 4])],
+    )
