@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from catalog.address import shown
@@ -11,9 +12,11 @@ from catalog.index import Index
 from catalog.settings import Settings
 from catalog.store_names import EMBEDDED, StoreNames, config_file, read_names
 from catalog.stores import Committed, Store, open_named
+from catalog.stores.clock import skew
 from catalog.sync import fetch_card
 from catalog.text import table
 
+CLOCK_LIMIT = 60  # seconds: OCI refuses what was signed 300 before or after
 _CARDS = 20  # read to see whether cards can be read; spread evenly
 
 
@@ -61,7 +64,18 @@ def let_go(index: Index, name: str, uri: str, usual: str) -> None:
 def check_all(wanted: Sequence[str]) -> list[dict[str, Any]]:
     """The JSON of `catalog stores check`: each store is contacted, none stops the others."""
     names = read_names(config_file())
-    return [_check(names.name_of(name), names) for name in wanted]
+    return [_timed(names.name_of(name), names) for name in wanted]
+
+
+def _timed(name: str, names: StoreNames) -> dict[str, Any]:
+    """The check of one store, and how far this machine's clock is ahead of its server's."""
+    told = _check(name, names) | {"clock_ahead_s": None}
+    if told["reachable"]:
+        with suppress(CatalogError):  # it has been told
+            # Not part of the seam: only a store behind HTTP has a clock of its own.
+            ahead = skew(getattr(open_named(name, names), "address", ""))
+            told["clock_ahead_s"] = None if ahead is None else round(ahead)
+    return told
 
 
 def _check(name: str, names: StoreNames) -> dict[str, Any]:
@@ -126,6 +140,14 @@ def human_checks(checks: Sequence[Mapping[str, Any]]) -> str:
     """The checks as sentences."""
     lines = []
     for it in checks:
+        ahead = it["clock_ahead_s"] or 0
+        if abs(ahead) > CLOCK_LIMIT:
+            which = "ahead of" if ahead > 0 else "behind"
+            lines += [
+                f"{it['name']}: warning: this machine's clock is {abs(ahead)} s {which} the "
+                "server's; beyond some minutes it refuses who we are",
+                "  next: timedatectl set-ntp true",
+            ]
         if it["error"]:
             lines += [f"{it['name']}: {it['error']}", f"  next: {it['next']}"]
             continue

@@ -52,6 +52,11 @@ class MlflowStore:
         self._runs: dict[tuple[str, str], Any] = {}  # those being uploaded to, by name and digest
         self._located: dict[Committed, _registry.Located] = {}
 
+    @property
+    def address(self) -> str:
+        """Where its server answers; "" for the embedded one."""
+        return self._place.uri if self._place.artifacts is None else ""
+
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, by name and number; what others registered has no digest."""
         return iter(self._remember(_registry.list_versions(self._client, self._edge, name)))

@@ -45,6 +45,11 @@ class OciStore:
         self._tails = _artifact.Tails()
         self._rows: dict[Committed, Row] = {}
 
+    @property
+    def address(self) -> str:
+        """Where the service answers."""
+        return str(self._clients.science.base_client.endpoint)
+
     def versions(self, name: str | None = None) -> Iterator[Committed]:
         """Every visible version, by name and number; what others put there has no digest."""
         return iter([row.version for row in self._list(name)])
