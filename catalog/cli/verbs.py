@@ -39,6 +39,7 @@ VERBS = {
     "detectors": Verb("List known detectors, show one, check your own.", "catalog.cli.detectors"),
     "fingerprint": Verb("Summarise showers so that they compare.", "catalog.cli.fingerprint"),
     "simulate": Verb("Make showers by parametrised simulation.", "catalog.cli.simulate"),
+    "doctor": Verb("Look for what is wrong with this installation.", "catalog.cli.doctor"),
     "bench": Verb("Run a benchmark of a source checkout.", "catalog.cli.bench"),
     "demo": Verb("The whole story on full-simulation showers.", None),
 }
