@@ -15,10 +15,12 @@ pytest.importorskip("oci")
 from catalog.errors import BadFile, DigestMismatch, NotAuthorised, NotFound, StoreError
 from catalog.manifest import Entry
 from catalog.stores.protocol import Committed
+from catalog.verify import Problem, verify_version
 from catalog_oci import OciStore, _artifact, _client, _publish
 from tests.adapters.mlflow_server import free_port
 from tests.adapters.oci_double import Double, Identity, running_double
 from tests.adapters.oci_double.place import BUCKET, put_model, store_of
+from tests.catalog.shelf import silent
 from tests.conformance.store_tools import (
     FILES,
     WEIGHTS,
@@ -225,6 +227,8 @@ def test_flipped_bytes_in_an_artifact_are_found(double: Double, store: OciStore)
     entry = next(e for e in manifest_of(LARGE).entries if e.path == "model.onnx")
     with pytest.raises(DigestMismatch):
         read_file(store, version, entry)
+    found = verify_version(store, version, silent)
+    assert found.problems == (Problem("model.onnx", "differs"),)
 
 
 def test_an_artifact_that_was_lost_is_sent_again(double: Double, store: OciStore) -> None:
