@@ -1,4 +1,4 @@
-"""Ten thousand models in a real MLflow server: search, sync; publishing and pulling 2 GB; flips.
+"""Ten thousand models in a real MLflow server: search, sync. Also: copies of 2 GB, and kills.
 
 The registry's rows are inserted with SQL into the SQLite file that MLflow itself created, and the
 files are written where its artifact proxy reads them: publishing 50,000 versions would take hours
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import shutil
 import sqlite3
 import statistics
 import tempfile
@@ -20,15 +19,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks import store_copies
+from benchmarks import store_copies, store_kills
 from catalog.card import Card, card_yaml
 from catalog.domain import Domain, TensorSpec, detector_names, load_detector
-from catalog.errors import DigestMismatch
 from catalog.index import Index, Query, open_index
 from catalog.manifest import Entry, Manifest, hash_bytes
-from catalog.pull import materialise, read_manifest
+from catalog.pull import read_manifest
 from catalog.stores import Store, open_store
-from catalog.stores.memory import MemoryStore
 from catalog.sync import sync
 from tests.adapters.mlflow_server import running_server
 
@@ -39,12 +36,11 @@ _YEAR_MS = 365 * 24 * 3600 * 1000
 
 def measure(quick: bool) -> dict[str, Any]:
     """Figures of all three parts; sizes are among them."""
-    models, flips, size = (200, 50, 50_000_000) if quick else (10_000, 1000, 2_000_000_000)
+    models, size = (200, 50_000_000) if quick else (10_000, 2_000_000_000)
+    figures = store_kills.figures(quick)
     with tempfile.TemporaryDirectory() as temp:
-        figures = _registry(Path(temp), models)
+        figures |= _registry(Path(temp), models)
     figures |= store_copies.figures(size)
-    with tempfile.TemporaryDirectory() as temp:
-        figures |= _flips(Path(temp), flips)
     return figures
 
 
@@ -166,32 +162,6 @@ def _searches(store: Store, index: Index, rounds: int) -> tuple[float, float]:
         query = Query(task=task, detector=kind, limit=100)
         ours.append(_timed(lambda q=query: index.search(q, "lab")))
     return statistics.median(theirs), statistics.median(ours)
-
-
-def _flips(place: Path, count: int) -> dict[str, Any]:
-    """How many single flipped bits, anywhere in card, model or manifest, a pull notices."""
-    rng = random.Random(SEED)
-    folder = place / "version"
-    folder.mkdir()
-    for name, size in (("card.yaml", 4000), ("model.onnx", 200_000), ("seen.npz", 1000)):
-        (folder / name).write_bytes(rng.randbytes(size))
-    store = MemoryStore()
-    version = store_copies.publish(store, folder)
-    manifest = read_manifest(store, version)
-    found = 0
-    for number in range(count):
-        entry = rng.choice(manifest.entries)
-        kept = store._blobs[entry.digest]
-        spoilt = bytearray(kept)
-        spoilt[rng.randrange(len(kept))] ^= 1 << rng.randrange(8)
-        store._blobs[entry.digest] = bytes(spoilt)
-        try:
-            materialise(manifest, store, version, place / "cache", place / "out" / str(number))
-        except DigestMismatch:
-            found += 1
-        store._blobs[entry.digest] = kept
-        shutil.rmtree(place / "cache", ignore_errors=True)
-    return {"flips": count, "flips_found": found}
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -57,7 +57,8 @@ class LocalFolder:
     def put(self, entry: Entry, source: BinaryIO) -> None:
         """Copy to a unique name beside the target, flush to the disk, rename."""
         target = self._root / entry.path
-        temp = target.with_name(f".{_OWNER}{uuid.uuid4().hex}.part")
+        # Asked for each time: a process that was forked has another pid than at the import.
+        temp = target.with_name(f".{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _sweep(target.parent)
@@ -211,7 +212,6 @@ def check_count(files: int) -> None:
 
 
 _MAX_FILES = 1000
-_OWNER = f"{socket.gethostname()}-{os.getpid()}-"
 
 
 def _sweep(folder: Path) -> None:

@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from catalog.stores import Committed, Store
+from catalog.verify import verify_version
 from catalog_mlflow import MlflowStore
 from catalog_mlflow._place import parse_place
-from tests.conformance.store_tools import (
-    FILES,
-    in_threads,
-    manifest_of,
-    numbered,
-    publish,
-    read_file,
-)
-
-Processes = list[subprocess.Popen]
+from tests.adapters.publisher import Publisher, running_publisher
+from tests.catalog.shelf import silent
+from tests.conformance.store_tools import FILES, in_threads, manifest_of, numbered, publish
 
 
-def start(home: Path, uri: str, numbers: list[str], name: str = "shower") -> Processes:
-    """One process for each; they wait until all are ready and then begin at once."""
-    command = [sys.executable, "-m", "tests.adapters.publisher", uri, name, str(home)]
-    environment = os.environ | {"CATALOG_HOME": str(home)}
-    processes = [
-        subprocess.Popen(
-            [*command, what], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
-        )
-        for what in numbers
-    ]  # fmt: skip
-    wait_for(lambda: len(list(home.glob("ready-*"))) == len(numbers), processes)
-    (home / "go").touch()
-    return processes
-
-
-def wait_for(condition, processes: Processes) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        dead = [p for p in processes if p.poll() not in (None, 0)]
-        assert not dead, dead[0].communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def finish(processes: Processes) -> list[int]:
-    """The version numbers they were given; nothing else may be on stdout, nothing on stderr."""
-    outputs = [process.communicate(timeout=60) for process in processes]
-    assert [error for _, error in outputs] == [""] * len(outputs)
-    return sorted(int(line.split()[0]) for output, _ in outputs for line in output.splitlines())
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+    with running_publisher("mlflow", "mlflow", tmp_path_factory.mktemp("nowhere")) as publisher:
+        yield publisher
 
 
 def embedded_at(home: Path) -> MlflowStore:
@@ -62,24 +27,27 @@ def embedded_at(home: Path) -> MlflowStore:
 
 
 def test_processes_that_create_the_registry_and_publish_at_once_number_densely(
-    tmp_path: Path,
+    publisher: Publisher, tmp_path: Path
 ) -> None:
-    processes = start(tmp_path, "mlflow", ["0,1,2,3", "4,5,6,7"])
-    assert finish(processes) == list(range(1, 9))
+    answers = publisher.to("mlflow", tmp_path).race("shower", [[0, 1, 2, 3], [4, 5, 6, 7]])
+    published = sorted(tuple(pair) for answer in answers for pair in answer["published"])
     found = list(embedded_at(tmp_path).versions())
+    assert [(version.version, version.digest) for version in found] == published
     assert [version.version for version in found] == list(range(1, 9))
-    assert {v.digest for v in found} == {manifest_of(numbered(n)).digest for n in range(8)}
+    assert len({version.digest for version in found}) == 8
     assert sorted(p.name for p in (tmp_path / "mlflow").iterdir()) == [
         "artifacts", "mlflow.db", "mlflow.lock",
     ]  # fmt: skip
 
 
-def test_processes_that_publish_the_same_make_one_version(tmp_path: Path) -> None:
-    processes = start(tmp_path, "mlflow", ["5", "5"])
-    assert finish(processes) == [1, 1]
+def test_processes_that_publish_the_same_make_one_version(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    one, two = publisher.to("mlflow", tmp_path).race("shower", [[5], [5]])
+    assert one["published"] == two["published"]
     (version,) = embedded_at(tmp_path).versions()
-    entry = manifest_of(numbered(5)).entries[0]
-    assert read_file(embedded_at(tmp_path), version, entry) == b"seed: 5\n"
+    assert one["published"] == [[1, version.digest]]
+    assert verify_version(embedded_at(tmp_path), version, silent).sound
 
 
 def test_stores_that_publish_the_same_step_by_step_do_not_disturb_each_other(
@@ -93,25 +61,19 @@ def test_stores_that_publish_the_same_step_by_step_do_not_disturb_each_other(
     assert found == [Committed("shared", 1, manifest_of(FILES).digest)] * 4
 
 
-def kill_half_way(home: Path, uri: str) -> None:
-    (process,) = processes = start(home, uri, ["hang"])
-    wait_for((home / "half").exists, processes)
-    process.kill()
-    process.communicate()
-
-
 def assert_resumes(store: Store) -> None:
-    manifest = manifest_of(FILES)
+    manifest = manifest_of(numbered(3))
     assert list(store.versions("shower")) == []
     missing = {entry.path for entry in store.missing("shower", manifest)}
     assert "model.onnx" in missing
     assert "card.yaml" not in missing, "what was finished is not sent again"
-    version = publish(store, "shower", FILES)
-    assert {e.path: read_file(store, version, e) for e in manifest.entries} == FILES
+    version = publish(store, "shower", numbered(3))
+    assert verify_version(store, version, silent).sound
 
 
-def test_an_upload_killed_half_way_resumes(tmp_path: Path) -> None:
-    kill_half_way(tmp_path, "mlflow")
+def test_an_upload_killed_half_way_resumes(publisher: Publisher, tmp_path: Path) -> None:
+    point = "half model.onnx"
+    assert publisher.to("mlflow", tmp_path).publish("shower", 3, point) == {"killed": point}
     parts = tmp_path / "mlflow" / "artifacts"
     assert list(parts.rglob("*.part")), "killed while writing"
     assert_resumes(embedded_at(tmp_path))
@@ -120,17 +82,8 @@ def test_an_upload_killed_half_way_resumes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_upload_to_a_server_killed_half_way_resumes(
-    tmp_path: Path, mlflow_server: str, served: Store
+    publisher: Publisher, tmp_path: Path, mlflow_server: str, served: Store
 ) -> None:
-    kill_half_way(tmp_path, f"mlflow+{mlflow_server}")
+    point, uri = "half model.onnx", f"mlflow+{mlflow_server}"
+    assert publisher.to(uri, tmp_path).publish("shower", 3, point) == {"killed": point}
     assert_resumes(served)
-
-
-@pytest.mark.slow
-def test_processes_at_a_server_number_densely(
-    tmp_path: Path, mlflow_server: str, served: Store
-) -> None:
-    uri = f"mlflow+{mlflow_server}"
-    processes = start(tmp_path, uri, ["10,11,12,13", "20,21,22,23"], name="crowded")
-    assert finish(processes) == list(range(1, 9))
-    assert len(list(served.versions("crowded"))) == 8
