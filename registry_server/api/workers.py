@@ -23,6 +23,7 @@ from registry_server.api.work import job_file
 _POLL = 1.0  # seconds between two looks into the table
 _BEAT = 2.0  # seconds between two signs of life
 _SWEEP = 600.0
+_WORK = (sys.executable, "-m", "registry_server.api.work")
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +107,7 @@ def _start(registry: Registry, job: Taken) -> subprocess.Popen[bytes]:
         "CATALOG_INDEX": settings.index,
     }
     child = subprocess.Popen(
-        [sys.executable, "-m", "registry_server.api.work"],
+        _WORK,
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
     assert child.stdin is not None  # noqa: S101  it is a pipe
