@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from catalog.errors import CatalogError, DigestMismatch, NotFound, StoreError
-from catalog.manifest import Entry, parse_manifest
+from catalog.manifest import Entry, build_manifest, parse_manifest
+from catalog.pull import materialise
 from catalog.stores.protocol import Alias, Committed, Store
 from tests.conformance.foreign_suite import ForeignConformance
 from tests.conformance.store_tools import (
     FILES,
+    LARGE,
     DyingSource,
     KilledError,
+    SippedFile,
     in_threads,
     manifest_of,
     numbered,
     publish,
     read_file,
+    sparse_folder,
     upload_all,
 )
 
@@ -55,6 +61,24 @@ class StoreConformance(ForeignConformance):
         with store.open_file(version, entry) as file:
             pieces = iter(lambda: file.read(70_001), b"")
             assert b"".join(pieces) == FILES["model.onnx"]
+
+    @pytest.mark.slow
+    def test_a_large_file_is_a_stream_both_ways(
+        self, store: Store, name: str, tmp_path: Path
+    ) -> None:
+        """3 GB take minutes in some stores: those are in `catalog bench stores`."""
+        if shutil.disk_usage(tmp_path).free < 6 * LARGE:
+            pytest.skip("too little room on the disk for some copies of a large file")
+        folder = tmp_path / "large"
+        sparse_folder(folder, LARGE)
+        manifest = build_manifest(folder)
+        for entry in manifest.entries:
+            with SippedFile(folder / entry.path) as source:
+                store.upload(name, manifest, entry, source)
+        version = store.commit(name, manifest, "a large file", {})
+        cache = tmp_path / "cache"
+        materialise(manifest, store, version, cache, cache / "versions" / "v")
+        assert build_manifest(cache / "versions" / "v") == manifest
 
     def test_a_version_is_invisible_until_commit(self, store: Store, name: str) -> None:
         manifest = upload_all(store, name, FILES)

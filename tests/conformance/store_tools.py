@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+from pathlib import Path
 
 from catalog.manifest import Entry, Manifest
 from catalog.stores.protocol import Changes, Committed, Foreign, Store
@@ -89,6 +90,26 @@ class DyingSource(io.RawIOBase):
         if not data:
             raise KilledError
         return data
+
+
+LARGE = 300_000_000  # bytes
+
+
+def sparse_folder(folder: Path, size: int) -> None:
+    """A version of one large file: a hole, but for marks at both ends and in between."""
+    folder.mkdir()
+    with (folder / "weights.bin").open("wb") as file:
+        for at in (0, size // 3, size - 6):
+            file.seek(at)
+            file.write(b"mark%02d" % (at % 97))
+
+
+class SippedFile(io.FileIO):
+    """A file that nobody may ask for much of at once."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None and 0 <= size <= 1 << 24, f"read({size}) of a large file"
+        return super().read(size)
 
 
 def in_threads(jobs: list) -> list:
