@@ -118,8 +118,14 @@ class Engine:
         ------
         UsageError, RunFailed, Expired, and those of `model`
         """
-        async with self.held(name, version) as lane:
+        # What `held` does, without its 10 microseconds.
+        found = self._routes.known.get((name, version)) or await self.find(name, version)
+        slot = self._slots.take(found)
+        try:
+            lane = slot.lane or await self._slots.ready(slot)
             return lane.model, await lane.submit(inputs, wanted, deadline)
+        finally:
+            self._slots.give(slot)
 
     @asynccontextmanager
     async def held(self, name: str, version: str | None = None) -> AsyncIterator[Lane]:

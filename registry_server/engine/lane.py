@@ -136,7 +136,7 @@ class Lane:
         self._woken = False
         while self._running < self._width and (jobs := self._take()):
             rows = sum(job.rows for job in jobs)
-            if 0 < self.model.row_seconds * rows < _INLINE:
+            if 0 < self.model.seconds(rows) < _INLINE:
                 self._hand_out(jobs, run(self.model, jobs))
                 if self._waiting:
                     self._wake()  # others' connections first

@@ -63,7 +63,10 @@ def load(version: Servable, found: Found, limits: Limits, threads: int) -> Model
     held = max(held_bytes() - before, path.stat().st_size)
     model = replace(model, bytes=held)
     why = _why_unbatched(model, rows)
-    return replace(model, batch_rows=0 if why else _BATCH, unbatched=why)
+    if why or rows is None:
+        return replace(model, unbatched=why)
+    seconds = _seconds(model, rows)
+    return replace(model, batch_rows=_BATCH, batch_seconds=seconds, unbatched="")
 
 
 def _opened(path: Path, found: Found, limits: Limits, threads: int) -> Model:
@@ -81,17 +84,21 @@ def _opened(path: Path, found: Found, limits: Limits, threads: int) -> Model:
 
 
 def _timed(model: Model, rows: Feed) -> Model:
-    """Run one row a few times: the first run allocates, another may be disturbed."""
+    try:
+        return replace(model, row_seconds=_seconds(model, _part(model, rows, 0, 1)))
+    except RunFailed:  # our values, not a caller's: nothing is known of this model's
+        return model
+
+
+def _seconds(model: Model, rows: Feed) -> float:
+    """The shortest of a few runs: the first one allocates, another may be disturbed."""
     names = [tensor.name for tensor in model.outputs]
     taken = []
     for _ in range(4):
         start = time.perf_counter()
-        try:
-            model.run(_part(model, rows, 0, 1), names)
-        except RunFailed:  # our values, not a caller's: nothing is known of this model's
-            return model
+        model.run(rows, names)
         taken.append(time.perf_counter() - start)
-    return replace(model, row_seconds=min(taken))
+    return min(taken)
 
 
 def _why_unbatched(model: Model, rows: Feed | None) -> str:

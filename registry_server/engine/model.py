@@ -17,7 +17,7 @@ class Model:
     """One loaded version.
 
     bytes : what its session holds, measured
-    row_seconds : shortest time that one row took at warm-up
+    row_seconds, batch_seconds : what one row and `batch_rows` took at warm-up
     batch_rows : rows that requests may share one run for, 0 if each is run alone
     unbatched : why each is run alone, "" if not
     """
@@ -32,6 +32,7 @@ class Model:
     limits: Limits
     bytes: int = 0
     row_seconds: float = 0.0
+    batch_seconds: float = 0.0
     batch_rows: int = 0
     unbatched: str = "not looked at"
 
@@ -39,6 +40,13 @@ class Model:
     def ref(self) -> str:
         """`name@version`."""
         return f"{self.name}@{self.version}"
+
+    def seconds(self, rows: int) -> float:
+        """About how long a run takes."""
+        if rows <= 1 or not self.batch_seconds:
+            return self.row_seconds * rows
+        each = (self.batch_seconds - self.row_seconds) / (self.batch_rows - 1)
+        return self.row_seconds + max(each, 0.0) * (rows - 1)
 
     def check(self, inputs: Mapping[str, Array], wanted: Sequence[str] = ()) -> list[str]:
         """Check a request; the outputs to compute, in the order they shall have.

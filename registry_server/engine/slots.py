@@ -65,38 +65,56 @@ class Slots:
         self._sizes: dict[str, int] = {}  # measured, by digest
         self._freed = asyncio.Event()
 
-    @asynccontextmanager
-    async def lease(self, found: Found, *, pin: bool = False) -> AsyncIterator[Lane]:
-        """A version, loaded and kept while the block runs; loaded once however many ask.
+    def take(self, found: Found) -> Slot:
+        """Hold a version, loaded or on its way there, until `give`; loaded once for all who ask.
 
         Raises
         ------
-        CatalogError
+        UsageError
+            Another version has the same name and number.
         """
         key = (found.name, found.version)
         slot = self._slots.pop(key, None)
-        if slot is not None and slot.found.digest != found.digest:
-            self._slots[key] = slot
-            raise UsageError(
-                f"two different models are called {found.ref}:"
-                f" {slot.found.digest} and {found.digest}",
-                "serve one of them, or each with its own `catalog serve --port`",
-            )
         if slot is None:
             loaded = asyncio.create_task(self._load(found))
             loaded.add_done_callback(lambda task: self._loaded(key, task))
             slot = Slot(found, loaded)
         self._slots[key] = slot  # the last: used just now
+        if slot.found.digest != found.digest:
+            raise UsageError(
+                f"two different models are called {found.ref}:"
+                f" {slot.found.digest} and {found.digest}",
+                "serve one of them, or each with its own `catalog serve --port`",
+            )
         slot.leases += 1
+        return slot
+
+    def give(self, slot: Slot) -> None:
+        """Hold a version no longer."""
+        slot.leases -= 1
+        if not slot.leases:
+            self._freed.set()
+            if slot in self._leaving:
+                self._drop(slot)
+
+    async def ready(self, slot: Slot, *, pin: bool = False) -> Lane:
+        """The lane of a version that is held, once it is loaded; with `pin` it stays.
+
+        Raises
+        ------
+        CatalogError
+        """
         slot.pinned = slot.pinned or pin
+        return slot.lane or await self._awaited(slot, pin)
+
+    @asynccontextmanager
+    async def lease(self, found: Found, *, pin: bool = False) -> AsyncIterator[Lane]:
+        """A version, loaded and kept while the block runs."""
+        slot = self.take(found)
         try:
-            yield slot.lane or await self._awaited(slot, pin)
+            yield await self.ready(slot, pin=pin)
         finally:
-            slot.leases -= 1
-            if not slot.leases:
-                self._freed.set()
-                if slot in self._leaving:
-                    self._drop(slot)
+            self.give(slot)
 
     def lanes(self) -> list[Lane]:
         """Every loaded version, by name and number."""

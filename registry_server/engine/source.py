@@ -83,7 +83,7 @@ class CatalogSource:
 
         wanted = parse_ref(ref)
         store = wanted.store or self.settings.store
-        with open_index(self.settings.home) as index:
+        with open_index(self.settings) as index:
             if wanted.alias:
                 rows = index.lookup(wanted.name, store=store, version=None, digest=None)
                 for row in rows:
@@ -109,12 +109,14 @@ class CatalogSource:
         """Every version of the usual store that has a manifest."""
         from catalog.index import open_index
 
-        with open_index(self.settings.home) as index:
+        with open_index(self.settings) as index:
             known = index.known(self.settings.store, None if name is None else [name])
         return [Found(*key) for key in sorted(known) if key[2]]
 
     def mark(self) -> object:
-        """When the file of the index was last written to."""
+        """When the file of the index was last written to; PostgreSQL does not say."""
+        if self.settings.index:
+            return object()  # like no other: look each time
         files = [self.settings.home / f"index.db{end}" for end in ("", "-wal")]
         return [(it.stat().st_mtime_ns, it.stat().st_size) for it in files if it.exists()]
 
