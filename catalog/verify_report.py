@@ -34,7 +34,10 @@ def _advice(found: Verified, store: str, elsewhere: list[tuple[str, str]]) -> st
     if elsewhere:
         name, ref = elsewhere[0]
         return f"catalog replicate {ref} --from {name} --to {store} --mend"
-    return "publish it again from its folder, which mends it: catalog publish FOLDER"
+    return (
+        "publish it again from its folder, which mends it: catalog publish FOLDER "
+        "(OCI lets no artifact change: delete the model there first)"
+    )
 
 
 def human(versions: list[dict[str, Any]]) -> str:
