@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -305,19 +304,6 @@ def test_an_alias_that_leads_nowhere_is_not_shown(place: Place) -> None:
     place.put()
     place.index.set_alias("memory", Alias("toy", "ghost", 99))
     assert place.index.search(Query())[1][0].aliases == ()
-
-
-def test_an_index_of_the_schema_before_gains_aliases(tmp_path: Path) -> None:
-    with open_index(tmp_path):
-        pass
-    with sqlite3.connect(tmp_path / "index.db") as old:
-        old.execute("DROP TABLE aliases")
-        old.execute("PRAGMA user_version = 1")
-    old.close()
-    with open_index(tmp_path) as index:
-        index.set_alias("memory", Alias("toy", "best", 1))
-    with open_index(tmp_path) as index:
-        assert index.search(Query()) == (0, [])
 
 
 def test_the_path_to_a_champion_works_as_the_refusal_tells(tmp_path: Path) -> None:

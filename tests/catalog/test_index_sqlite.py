@@ -12,6 +12,7 @@ import pytest
 
 from catalog.errors import StoreError
 from catalog.index import Query, Row, open_index
+from catalog.stores import Alias
 
 
 def _unpack(schema: int, folder: Path) -> None:
@@ -46,6 +47,21 @@ def test_an_index_of_schema_4_keeps_its_rows_and_tokens(tmp_path: Path) -> None:
             assert (total, [r.ref for r in rows]) == (3, ["a@1", "a@2", "lab:theirs@1"])
             assert rows[2].aliases == ("best",)
             assert (index.token("lab"), index.address("lab")) == (("t:7", "2026-11-20"), "")
+
+
+@pytest.mark.parametrize(("schema", "lacked"), [(2, ["vectors"]), (1, ["vectors", "aliases"])])
+def test_an_index_without_the_tables_of_later_schemas_gains_them(
+    tmp_path: Path, schema: int, lacked: list[str]
+) -> None:
+    _unpack(3, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "index.db", isolation_level=None)) as connection:
+        for table in lacked:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"PRAGMA user_version = {schema}")
+    with open_index(tmp_path) as index:
+        assert (index.search(Query(), "mlflow")[0], index.vectors()) == (4, {})
+        index.set_alias("mlflow", Alias("b", "best", 1))
+        assert index.search(Query(text="b"))[1][-1].aliases == ("best",)
 
 
 def test_an_upgraded_index_is_a_new_one_with_the_same_rows(tmp_path: Path) -> None:

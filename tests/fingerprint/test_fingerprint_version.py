@@ -147,16 +147,3 @@ def test_sync_lists_a_version_whose_fingerprint_is_damaged_and_says_so(
         assert row.task == "shower-generation"
         assert index.vectors() == {}
     assert said == ["toy@1: toy@1: fingerprint.npz: not a fingerprint: File is not a zip file"]
-
-
-def test_an_index_of_before_fingerprints_is_opened_and_kept(
-    tmp_path: Path, settings: Settings
-) -> None:
-    folder = generator_folder(tmp_path / "toy")
-    with open_index(settings.home) as index:
-        publish(folder, MemoryStore(), "memory", index, quiet)
-        index._db.execute("DROP TABLE vectors")
-        index._db.execute("PRAGMA user_version = 2")
-    with open_index(settings.home) as index:
-        assert index.search(Query())[0] == 1
-        assert index.vectors() == {}
