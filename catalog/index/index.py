@@ -132,11 +132,11 @@ class Index:
         there; `ref` names the store of every other one.
         """
         where, values = where_of(query, self._db.found)
-        total = int(self._ask(f"SELECT count(*) FROM versions{where}", *values)[0][0])  # noqa: S608
-        if not total:
-            return 0, []
         first = f"(SELECT * FROM versions{where} {_IN_ORDER} LIMIT ?) AS versions"  # noqa: S608
         rows = self._rows(_IN_ORDER, *values, query.limit, source=first)
+        total = len(rows)
+        if total == query.limit:  # to count costs more than to list, where much matches
+            total = int(self._ask(f"SELECT count(*) FROM versions{where}", *values)[0][0])  # noqa: S608
         if not prefer:
             return total, rows
         if not (query.store or query.gone):
