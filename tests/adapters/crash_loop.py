@@ -80,12 +80,11 @@ class Acknowledged:
         return bool(number == answer["version"])
 
 
-def look(place: Place, known: Acknowledged, *, again: bool = False) -> dict[str, Any]:
+def look(store: Store, known: Acknowledged, *, again: bool = False) -> dict[str, Any]:
     """What a reader finds: torn and lost versions, and whether numbers are dense.
 
     Every file of versions not seen before is read; with `again` also of those that were sound.
     """
-    store = place.open()
     found = list(store.versions(known.name))
     unread = [version for version in found if again or version not in known.sound]
     sound = {it for it in unread if verify_version(store, it, lambda *_: None).sound}
@@ -105,26 +104,28 @@ def kills(place: Place, count: int, seed: str, first: int = 0) -> Iterator[dict[
     Half of them at a named point, each point in turn; half at a moment of a whole publish. Some
     are killed twice, and sometimes somebody else publishes before one comes back.
     """
-    known, seconds = Acknowledged(""), 1.0
+    known, reader, seconds = Acknowledged(""), place.open(), 1.0
     for number in range(first, count):
         choose = random.Random(f"{seed} {place.kind} {number}")
         if not known.name or number % _MODEL == 0:
-            known = Acknowledged(f"{place.kind}-{number}")
+            known, reader = Acknowledged(f"{place.kind}-{number}"), place.open()
         row: dict[str, Any] = {"kill": number, "torn": 0, "lost": 0, "dense": True, "failed": []}
         points = POINTS[place.kind]
         how = choose.uniform(0, seconds) if number % 2 else points[number // 2 % len(points)]
         version = _killed(place, known, number, how, row)
-        _note(row, look(place, known))
+        _note(row, look(reader, known))
         if choose.random() < 0.1:
             place.publisher.publish(known.name, version, choose.uniform(0, seconds))
-            _note(row, look(place, known))
+            _note(row, look(reader, known))
         if choose.random() < 0.3:
             known.add(place.publisher.publish(known.name, _OTHER + number), row)
         again = place.publisher.publish(known.name, version)
         row |= {"how": how, "again": known.add(again, row)}
         _note(
             row,
-            look(place, known, again=number in (count - 1, number // _MODEL * _MODEL + _MODEL - 1)),
+            look(
+                reader, known, again=number in (count - 1, number // _MODEL * _MODEL + _MODEL - 1)
+            ),
         )
         seconds = again.get("seconds", seconds)
         yield row
@@ -160,7 +161,7 @@ def race(place: Place, name: str, processes: int, each: int) -> dict[str, Any]:
     for answer in answers:
         for version, digest in answer.get("published", ()):
             known.add({"version": version, "digest": digest}, row)
-    row |= look(place, known)
+    row |= look(place.open(), known)
     whole = row["visible"] == len(known.versions) == processes * each
     return row | {
         "publishers": processes,

@@ -57,11 +57,16 @@ def test_a_publish_that_is_killed_there_can_be_run_again(
     place, known = places[kind], Acknowledged(point.replace(" ", "-"))
     row: dict[str, Any] = {"failed": []}
     assert place.publisher.publish(known.name, 1, point) == {"killed": point}
-    assert look(place, known)["torn"] == 0
+    assert look(place.open(), known)["torn"] == 0
     # Somebody else publishes before the one that died comes back.
     assert known.add(place.publisher.publish(known.name, 2), row), row
     assert known.add(place.publisher.publish(known.name, 1), row), row
-    assert look(place, known, again=True) == {"visible": 2, "torn": 0, "lost": 0, "dense": True}
+    assert look(place.open(), known, again=True) == {
+        "visible": 2,
+        "torn": 0,
+        "lost": 0,
+        "dense": True,
+    }
 
 
 @pytest.mark.parametrize("kind", _SLOW)
