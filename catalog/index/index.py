@@ -126,16 +126,18 @@ class Index:
             forget(self._db, store)
 
     def search(self, query: Query, prefer: str = "") -> tuple[int, list[Row]]:
-        """(number of matches, the first `query.limit` of them) in a stable order.
+        """(number of matches, `query.limit` of them after `query.skip`) in a stable order.
 
         A version that lies in several stores counts once, as that of the store `prefer` if it lies
         there; `ref` names the store of every other one.
         """
         where, values = where_of(query, self._db.found)
-        first = f"(SELECT * FROM versions{where} {_IN_ORDER} LIMIT ?) AS versions"  # noqa: S608
-        rows = self._rows(_IN_ORDER, *values, query.limit, source=first)
-        total = len(rows)
-        if total == query.limit:  # to count costs more than to list, where much matches
+        # Only the numbers of a page are sorted, which an index holds; then its rows are read.
+        first = f"SELECT id AS shown FROM versions{where} {_IN_ORDER} LIMIT ? OFFSET ?"  # noqa: S608
+        source = f"({first}) AS page JOIN versions ON versions.id = shown"
+        rows = self._rows(_IN_ORDER, *values, query.limit, query.skip, source=source)
+        total = query.skip + len(rows)
+        if len(rows) in (0, query.limit):  # to count costs more than to list, where much matches
             total = int(self._ask(f"SELECT count(*) FROM versions{where}", *values)[0][0])  # noqa: S608
         if not prefer:
             return total, rows

@@ -31,6 +31,7 @@ class Query:
     store: str | None = None
     gone: bool = False  # only what was deleted in its store, else only what is there
     limit: int = 100
+    skip: int = 0  # rows of the pages before
 
 
 def parse_particle(text: str) -> int:

@@ -32,7 +32,7 @@ _FOLLOWERS = 100  # at once, of one process
 _BYTES: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/x-hdf5": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 _EVENTS: dict[int | str, dict[str, Any]] = {

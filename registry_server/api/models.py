@@ -72,13 +72,13 @@ def list_models(
         particle=parse_particle(particle) if particle else None,
         energy_gev=parse_energy(energy) if energy else None,
         task=task, family=family, licence=licence, validated=validated, store=store, gone=gone,
-        limit=start + limit,
+        limit=limit, skip=start,
     )  # fmt: skip
     registry = registry_of(request)
     with registry.index() as index:
         total, rows = index.search(query, registry.settings.store)
-        rows = rows[start:]
-        found = [as_dict(row, index.places(row)) for row in rows]
+        places = index.all_places(rows)
+        found = [as_dict(*it) for it in zip(rows, places, strict=True)]
     after = start + len(found)
     following = cursor_of(after) if found and after < total else None
     return answer(request, {"total": total, "models": found, "next": following})
@@ -115,7 +115,8 @@ def list_versions(
         rows.sort(key=lambda it: -it.version)
         if not rows:
             raise NotFound(f"no model {name!r} in the store {where!r}", "GET /api/v1/models")
-        page = [as_dict(row, index.places(row)) for row in rows[start : start + limit]]
+        shown = rows[start : start + limit]
+        page = [as_dict(*it) for it in zip(shown, index.all_places(shown), strict=True)]
     following = cursor_of(start + limit) if start + limit < len(rows) else None
     return answer(request, {"total": len(rows), "models": page, "next": following})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
 from catalog.errors import UsageError
 from registry_server.api.app import PLACE, create_api
@@ -20,6 +21,7 @@ from registry_server.auth.caller import Role
 from registry_server.auth.door import Access, Door
 from registry_server.auth.oidc import Verifier, read_issuer
 from registry_server.auth.tokens import KnownTokens
+from registry_server.problem import problem
 
 
 def access_for(
@@ -57,6 +59,7 @@ def add_registry(app: FastAPI, registry: Registry, access: Access) -> None:
     The door goes inside what is there already: the guard.
     """
     app.mount(PLACE, create_api(registry))
+    app.mount("/api", _nothing_here)
     app.user_middleware.append(Middleware(Door, access=access))
     before: Any = app.router.lifespan_context
 
@@ -68,6 +71,12 @@ def add_registry(app: FastAPI, registry: Registry, access: Access) -> None:
         access.tokens.close()
 
     app.router.lifespan_context = with_workers
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """What is below /api but of no version of it."""
+    answer = problem(scope, 404, "no such address", f"GET {PLACE}/openapi.json tells all")
+    await answer(scope, receive, send)
 
 
 def is_loopback(host: str) -> bool:

@@ -112,6 +112,8 @@ class Door:
         """Why this caller does not get past the door, as an answer."""
         path = scope["path"]
         if is_api(path):
+            if caller and not path.isprintable():
+                return refuse(scope, 400, "not an address", "GET /api/v1/openapi.json tells all")
             wait = self._asked.wait(caller.name if caller else address, now)
             if wait:
                 return _slower(scope, wait)

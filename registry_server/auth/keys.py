@@ -71,10 +71,15 @@ class Keys:
         if not self._source.startswith("https://"):
             with Path(self._source).open("rb") as file:
                 return file.read(_MAX_BYTES + 1)
-        opener = urllib.request.build_opener(_NoRedirects)
-        with opener.open(self._source, timeout=_TIMEOUT) as answer:
-            data: bytes = answer.read(_MAX_BYTES + 1)
-        return data
+        return fetch(self._source)
+
+
+def fetch(address: str) -> bytes:
+    """What lies at the configured address, and nowhere else: no redirect is followed."""
+    opener = urllib.request.build_opener(_NoRedirects)
+    with opener.open(address, timeout=_TIMEOUT) as answer:
+        data: bytes = answer.read(_MAX_BYTES + 1)
+    return data
 
 
 def _parse(data: bytes) -> dict[str, Any]:
