@@ -220,11 +220,10 @@ class Index:
         """The same versions, as those of `store` where they lie there too."""
         here: dict[tuple[str, str], Row] = {}
         for chunk in chunks([row for row in rows if row.store != store and row.digest]):
-            where = f"WHERE store = ? AND gone = '' AND digest IN ({marks(len(chunk))})"
-            found = self._rows(
-                f"{where} ORDER BY version DESC", store, *(row.digest for row in chunk)
-            )
-            here |= {(row.name, row.digest): row for row in found}
+            # Only by digest: told of the store, SQLite would read all that lies there.
+            where = f"WHERE digest IN ({marks(len(chunk))}) ORDER BY version DESC"
+            found = self._rows(where, *(row.digest for row in chunk))
+            here |= {(it.name, it.digest): it for it in found if it.store == store and not it.gone}
         return [here.get((row.name, row.digest), row) for row in rows]
 
     def _rows(self, tail: str, *values: object, source: str = "versions") -> list[Row]:

@@ -22,11 +22,11 @@ _TABLES = (
   twin INTEGER NOT NULL DEFAULT 0, words TEXT NOT NULL,
   UNIQUE (store, name, version)
 )""",
-    "CREATE INDEX versions_order ON versions (name, version, store)",
-    # All that a search filters by: to count what matches it reads no row.
-    """CREATE INDEX versions_search ON versions (
-  gone, twin, detector_type, detector, task, family, licence, validated, e_low, e_high, store,
-  name, version
+    # In the order of a search, with all that it filters by: to list or count reads no row. One that
+    # began with a filter would be taken for every search, and make it sort.
+    """CREATE INDEX versions_order ON versions (
+  name, version, store, gone, twin, detector_type, detector, task, family, licence, validated,
+  e_low, e_high
 )""",
     "CREATE INDEX versions_digest ON versions (digest)",
     "CREATE INDEX versions_parent ON versions (parent)",
