@@ -36,7 +36,7 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def _read_graph(stream: _Stream, end: int) -> Header:
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
     from onnx import ValueInfoProto
 
     found: dict[int, dict[str, Tensor]] = {_INPUT: {}, _OUTPUT: {}}

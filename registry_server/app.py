@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -15,17 +14,14 @@ from catalog.errors import CatalogError
 from registry_server import inference, models, repository
 from registry_server.body import Intake
 from registry_server.engine import Engine, Source
-from registry_server.errors import LoadFailed, RunFailed
 from registry_server.guard import Guard, Hosts
-from registry_server.refusal import refusal, status_of
+from registry_server.refusal import refusal, refusal_of
 from registry_server.tensors import Limits
 
 _HTTP_ERRORS = {
     404: "no such address; GET /v2 names this server, POST /v2/repository/index its models",
     405: "this address does not take that method; infer, generate and /v2/repository are POST",
 }
-
-_log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -83,13 +79,9 @@ def _routes(engine: Engine) -> FastAPI:
 
 
 async def _catalog_error(request: Request, exc: Exception) -> Response:
-    status = status_of(exc) if isinstance(exc, CatalogError) else None
-    if isinstance(exc, (RunFailed, LoadFailed)):
-        # The cause names nodes, paths and source files: for the log, not for the caller.
-        _log.warning("request %s: %s", request.state.request_id, exc.__cause__)
-    if status is None or not isinstance(exc, CatalogError):
-        raise exc  # its message may hold a path: the guard logs it and answers 500
-    return refusal(status, exc.message, exc.hint)
+    if not isinstance(exc, CatalogError):
+        raise exc
+    return refusal_of(exc, request.state.request_id)
 
 
 async def _http_error(_: Request, exc: Exception) -> Response:

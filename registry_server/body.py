@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -50,6 +50,25 @@ class Intake:
         finally:
             self._held -= len(data)
 
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Count bytes that came otherwise, until the block ends.
+
+        Raises
+        ------
+        Busy
+        """
+        self._hold(size)
+        try:
+            yield
+        finally:
+            self._held -= size
+
+    def _hold(self, size: int) -> None:
+        if self._held + size > self._limits.waiting:
+            raise Busy("the server holds as many request bytes as it may", "try again")
+        self._held += size
+
     async def _fill(self, data: bytearray, request: Request) -> None:
         limit = self._limits.body
         too_large = TooLarge(
@@ -65,9 +84,7 @@ class Intake:
                 break
             if size > limit:
                 continue
-            if self._held + len(chunk) > self._limits.waiting:
-                raise Busy("the server holds as many request bytes as it may", "try again")
+            self._hold(len(chunk))
             data += chunk
-            self._held += len(chunk)
         if size > limit:
             raise too_large

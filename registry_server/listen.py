@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from catalog.errors import CatalogError, UsageError
+from catalog.cli import out
+from catalog.errors import CatalogError, MissingExtra, UsageError
 from registry_server.refusal import error_body
 
 _GRACE_SECONDS = 10
@@ -121,6 +122,32 @@ def bind(host: str, port: int) -> socket.socket:
             "take any free port with --port 0",
         ) from exc
     return taken
+
+
+def port_for_grpc(host: str, port: int, wanted: int | None) -> int | None:
+    """A port that is free at this moment; None without grpcio, if nobody asked for gRPC.
+
+    wanted : None is the one after `port`, as Triton has them
+
+    Raises
+    ------
+    CatalogError
+    """
+    try:
+        import grpc.aio  # noqa: F401
+    except ModuleNotFoundError as exc:
+        if wanted is not None:
+            raise MissingExtra("serve", "catalog serve --grpc-port") from exc
+        out.say("no gRPC: grpcio is not installed (pip install 'hep-model-catalog[serve]')")
+        return None
+    if wanted is None:
+        wanted = (port + 1) % 65536 if port else 0
+    try:
+        bind(host, wanted).close()  # models may load for minutes before it is taken for good
+    except CatalogError as exc:
+        hint = "take another port for gRPC with --grpc-port, or none with --no-grpc"
+        raise CatalogError(exc.message, hint) from exc
+    return wanted
 
 
 def address_of(taken: socket.socket, tls: Tls | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 from starlette.responses import Response
 
@@ -19,6 +20,7 @@ from registry_server.errors import (
     Unsupported,
 )
 
+_log = logging.getLogger(__name__)
 # Subclass before base. Nothing else may be shown: other messages can hold paths.
 _STATUS: tuple[tuple[type[CatalogError], int], ...] = (
     (TooSlow, 408),
@@ -40,6 +42,23 @@ _CLOSING = {408, 413, 503}
 def status_of(error: CatalogError) -> int | None:
     """The HTTP status of an error, or None if it must not be shown."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+
+
+def refusal_of(error: CatalogError, request_id: str) -> Response:
+    """An error as an answer.
+
+    Raises
+    ------
+    CatalogError
+        Itself if its message may hold a path: the guard logs it and answers 500.
+    """
+    if isinstance(error, (RunFailed, LoadFailed)):
+        # The cause names nodes, paths and source files: for the log, not for the caller.
+        _log.warning("request %s: %s", request_id, error.__cause__)
+    status = status_of(error)
+    if status is None:
+        raise error
+    return refusal(status, error.message, error.hint)
 
 
 def refusal(status: int, message: str, hint: str = "") -> Response:
