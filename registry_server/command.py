@@ -56,13 +56,14 @@ def serve(
     tls_cert: Annotated[Path | None, typer.Option(help="PEM of the certificate; HTTPS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM of its key.")] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Log every request to stderr.")
+        bool, typer.Option("--verbose", help="Log every request to stderr, as a line of JSON.")
     ] = False,
 ) -> None:
     """Serve models (Open Inference Protocol v2), and the catalog itself under /api/v1."""
     try:
         from registry_server.api.setup import access_for, add_registry
         from registry_server.app import create_app
+        from registry_server.guard import log_requests
         from registry_server.listen import Server, Tls, address_of, bind
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PARTS:
@@ -75,6 +76,8 @@ def serve(
     from registry_server.tensors import Limits
 
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
+    if verbose:
+        log_requests()
     body, settings = max_body_mb << 20, load_settings()
     tls = Tls.of(tls_cert, tls_key)
     with bind(host, port) as taken:

@@ -59,7 +59,9 @@ def test_it_says_where_it_serves_and_stops_cleanly_when_told(start, number) -> N
     process = start("affine", "tagger", "--port", "0")
     line = process.stderr.readline()
     found = re.fullmatch(
-        r"serving affine@1, tagger@1 on (http://127\.0\.0\.1:\d+) \(Ctrl-C stops\)\n", line
+        r"serving affine@1, tagger@1 on (http://127\.0\.0\.1:\d+)"
+        r" and gRPC on 127\.0\.0\.1:\d+ \(Ctrl-C stops\)\n",
+        line,
     )
     assert found, line + process.stderr.read()
     with urllib.request.urlopen(f"{found[1]}/v2/models/tagger/ready") as answer:
@@ -78,7 +80,9 @@ def test_verbose_logs_every_request_to_stderr(start) -> None:
     url = re.search(r"http://\S+", seen)[0]
     urllib.request.urlopen(f"{url}/v2/health/live").close()
     process.send_signal(signal.SIGINT)
-    assert "GET '/v2/health/live' 200" in process.communicate(timeout=20)[1]
+    lines = process.communicate(timeout=20)[1].splitlines()
+    (line,) = [json.loads(line) for line in lines if line.startswith("{")]
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v2/health/live", 200)
 
 
 def test_a_port_in_use_is_an_error_that_names_the_port_and_the_way_out() -> None:
