@@ -7,14 +7,17 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
+from catalog.errors import UsageError
 from registry_server.api import blobs, long, models, publishing
 from registry_server.api.errors import add_handlers
 from registry_server.api.intake import Bounded
 from registry_server.api.registry import Registry
 from registry_server.api.shapes import Error
 from registry_server.auth.door import authorise
+from registry_server.errors import quoted
 
 PLACE = "/api/v1"
 _ALWAYS = (400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503)
@@ -29,7 +32,7 @@ def create_api(registry: Registry) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(authorise)],
+        dependencies=[Depends(authorise), Depends(_known_parameters)],
         generate_unique_id_function=lambda route: route.name,
         responses={status: {"model": Error} for status in _ALWAYS},
     )
@@ -39,6 +42,16 @@ def create_api(registry: Registry) -> FastAPI:
     app.add_middleware(Bounded, size=registry.bounds.json, idle=registry.bounds.idle)
     add_handlers(app)
     return app
+
+
+async def _known_parameters(request: Request) -> None:
+    """A mistyped filter must not find everything."""
+    route = request.scope.get("route")
+    known = {it.alias for it in route.dependant.query_params} if isinstance(route, APIRoute) else {}
+    for name in request.query_params:
+        if name not in known:
+            have = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"no parameter {quoted(name)} here", f"there are: {have}")
 
 
 @_router.get("/openapi.json", include_in_schema=False)

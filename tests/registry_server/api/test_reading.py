@@ -124,6 +124,8 @@ def test_an_answer_that_the_client_has_is_not_sent_again(house: House) -> None:
         ("/models/alpha%00", 400, "bad_request"),
         ("/models/..%2f..%2fetc%2fpasswd/versions/1", 404, "not_found"),
         ("/models/..%5c..%5cetc/versions/1", 400, "bad_request"),
+        ("/models?detectr=ecal", 400, "bad_request"),
+        ("/models?=false", 400, "bad_request"),
         ("/models?limit=0", 422, "refused"),
         ("/models?limit=1e9", 422, "refused"),
         ("/models?particle=x", 400, "bad_request"),
