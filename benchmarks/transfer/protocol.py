@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import weightedtau
 
-from benchmarks.transfer.stored import DRAWS, SIZES, Truth
+from benchmarks.transfer.stored import SIZES, Truth
 from catalog.scoring.scores.arrays import Array
 from catalog.scoring.stack import Cell
 
@@ -45,7 +45,7 @@ class Trial:
 
 def reached_elsewhere(truth: Truth, size: int, target: int, draw: int) -> Array:
     """Geometric mean over the other draws of what each source reached: (M,); NaN where none."""
-    others = [d for d in range(DRAWS) if d != draw]
+    others = [d for d in truth.draws if d != draw]
     ln = np.log(truth.reached[size, target, others])
     known = np.isfinite(ln)
     mean = np.where(known, ln, 0).sum(0) / np.maximum(known.sum(0), 1)
@@ -56,7 +56,7 @@ def places(truth: Truth, scores: Array, n: int) -> Places:
     """Every target at every draw, where scores and outcomes are known; scores (S, T, D, M, F)."""
     size, found = SIZES.index(n), {}
     for t in range(len(truth.targets)):
-        for d in range(DRAWS):
+        for d in truth.draws:
             outcome, scored = reached_elsewhere(truth, size, t, d), truth.scores[size, t, d]
             told = np.isfinite(scored[:, _near(truth)]).all(1)
             rows = np.flatnonzero(np.isfinite(outcome) & told)
@@ -185,7 +185,7 @@ def ceiling(truth: Truth, n: int) -> tuple[float | None, int]:
     """
     size, found = SIZES.index(n), []
     for t in range(len(truth.targets)):
-        for d in range(DRAWS):
+        for d in truth.draws:
             one, rest = truth.reached[size, t, d], reached_elsewhere(truth, size, t, d)
             both = np.isfinite(one) & np.isfinite(rest)
             if both.sum() >= _FEWEST_MODELS:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.transfer.protocol import Places, trials
-from benchmarks.transfer.stored import DRAWS, SIZES, Truth
+from benchmarks.transfer.stored import SIZES, Truth
 from benchmarks.transfer.ways import fit
 from catalog.scoring.stack import forecast
 from catalog.scoring.verdict import Past, calibrate
@@ -66,6 +66,6 @@ def _known(truth: Truth, known: Places, n: int) -> list[Known]:
 
 def tuned(truth: Truth, n: int, target: int, draw: int) -> float:
     """The best setting of scratch on the other draws, geometric mean over them; NaN if unknown."""
-    ln = np.log(truth.scratch[SIZES.index(n), target, [d for d in range(DRAWS) if d != draw]])
+    ln = np.log(truth.scratch[SIZES.index(n), target, [d for d in truth.draws if d != draw]])
     known = ln[np.isfinite(ln).all(1)]
     return float(np.exp(known.mean(0).min())) if len(known) else np.nan

@@ -24,7 +24,7 @@ from catalog.scoring.scores.arrays import Array
 FILE = Path(__file__).parent.parent / "truth" / "transfer.npz"
 # Numbers of showers, and how many draws of each are adapted to.
 SIZES = (40, 100, 1000)
-DRAWS_OF = {40: 3, 100: 6, 1000: 3}
+DRAWS_OF = {40: 3, 100: 4, 1000: 3}
 DRAWS = max(DRAWS_OF.values())
 PROBES = (0, 10, 20, 40)  # steps of a run whose judgement is kept
 _FLOAT = np.float32
@@ -68,6 +68,11 @@ class Truth:
     run_s: Array
     scratch: Array
     scores: Array
+
+    @property
+    def draws(self) -> range:
+        """Positions of the axis D."""
+        return range(self.reached.shape[2])
 
 
 @cache

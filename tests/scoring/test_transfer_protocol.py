@@ -12,7 +12,7 @@ import pytest
 from benchmarks.transfer import evaluate, protocol
 from benchmarks.transfer.cases import cases
 from benchmarks.transfer.scratch import scratch_figures
-from benchmarks.transfer.stored import DRAWS, Truth, arranged, load, save
+from benchmarks.transfer.stored import DRAWS_OF, Truth, arranged, load, save
 from benchmarks.transfer.ways import fit, ways
 from catalog.errors import NotFound
 from catalog.scoring.stack import forecast
@@ -29,7 +29,7 @@ def telling(truth: Truth) -> Truth:
     """`energy` is what the other draws reached."""
     scores = truth.scores.copy()
     for target in range(len(truth.targets)):
-        for draw in range(DRAWS):
+        for draw in truth.draws:
             reached = protocol.reached_elsewhere(truth, 1, target, draw)
             scores[1, target, draw, :, list(truth.names).index("energy")] = -np.log(reached)
     return replace(truth, scores=scores)
@@ -118,8 +118,8 @@ def test_what_is_missing_is_left_out_and_counted() -> None:
     reached[:, 9:] = np.nan
     part = replace(truth, reached=reached)
     assert evaluate.cells(part)["n100"] == {
-        "runs": 144, "scored": 576, "of": 576, "targets": 9, "sources": 16, "draws": 1,
-        "scratch": 72,
+        "runs": 144, "scored": 576, "of": 12 * 16 * DRAWS_OF[100], "targets": 9,
+        "sources": 16, "draws": 1, "scratch": 72,
     }  # fmt: skip
     assert protocol.ceiling(part, 100) == (None, 0)
     # The one draw with outcomes is scored by none of the two others' showers alone.
