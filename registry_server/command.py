@@ -30,6 +30,11 @@ def serve(
     ] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free port.", min=0, max=65535)] = 8000,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(help="Port of gRPC; default the one after --port.", min=0, max=65535),
+    ] = None,
+    no_grpc: Annotated[bool, typer.Option("--no-grpc", help="HTTP only.")] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name clients may use; repeatable.")
     ] = None,
@@ -64,7 +69,7 @@ def serve(
         from registry_server.api.setup import access_for, add_registry
         from registry_server.app import create_app
         from registry_server.guard import log_requests
-        from registry_server.listen import Server, Tls, address_of, bind
+        from registry_server.listen import Server, Tls, address_of, bind, port_for_grpc
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] not in _PARTS:
             raise
@@ -81,6 +86,7 @@ def serve(
     body, settings = max_body_mb << 20, load_settings()
     tls = Tls.of(tls_cert, tls_key)
     with bind(host, port) as taken:
+        second = None if no_grpc else port_for_grpc(host, port, grpc_port)
         registry = Registry(settings, Database(settings.home))
         access = access_for(registry, host, auth=auth, oidc=oidc)
         app = create_app(
@@ -94,13 +100,22 @@ def serve(
             allow_hosts=allow_host or (),
         )
         add_registry(app, registry, access)
+        if second is not None:
+            from registry_server.inference_grpc.listen import add_grpc
+
+            add_grpc(app, host, second, access=access, tls=tls)
         names = [model.ref for model in app.state.engine.models()]
         names += ["any model of the catalog"] if any_model or not refs else []
-        line = f"serving {', '.join(names)} on {address_of(taken, tls)} (Ctrl-C stops)"
+
+        def say() -> None:
+            also = "" if second is None else f" and gRPC on {app.state.grpc}"
+            what = f"serving {', '.join(names)} on {address_of(taken, tls)}{also} (Ctrl-C stops)"
+            print(what, file=sys.stderr, flush=True)
+
         # What is loaded stays: not looking at it again takes 40 ms pauses out of the answers.
         gc.collect()
         gc.freeze()
-        _run(Server(app, lambda: print(line, file=sys.stderr, flush=True), tls), taken)
+        _run(Server(app, say, tls), taken)
 
 
 def _run(server: Server, taken: socket.socket) -> None:

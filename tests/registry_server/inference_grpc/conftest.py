@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import grpc
 import pytest
+from raw import LIMITS, Served
 from tiny_models import Version
 
 from registry_server.app import create_app
 from registry_server.background import running
 from registry_server.engine import MemorySource
 from registry_server.inference_grpc.listen import add_grpc
-from registry_server.tensors import Limits
-
-LIMITS = Limits(
-    body=1 << 20, json=1 << 19, json_elements=4096, waiting=1 << 24, rows=64, elements=1 << 18
-)
-
-
-class Served(NamedTuple):
-    """Where HTTP is, and where gRPC is."""
-
-    url: str
-    address: str
 
 
 @pytest.fixture(scope="session")

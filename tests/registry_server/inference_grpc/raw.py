@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
 from registry_server.inference_grpc.messages import CLASSES, SERVICE
+from registry_server.tensors import Limits
 
+LIMITS = Limits(
+    body=1 << 20, json=1 << 19, json_elements=4096, waiting=1 << 24, rows=64, elements=1 << 18
+)
 Infer = CLASSES["ModelInferRequest"]
+
+
+class Served(NamedTuple):
+    """Where HTTP is, and where gRPC is."""
+
+    url: str
+    address: str
 
 
 def call(channel: grpc.Channel, method: str, message: bytes, **how: Any) -> bytes:

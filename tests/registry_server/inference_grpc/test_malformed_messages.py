@@ -8,10 +8,9 @@ import struct
 
 import grpc
 import pytest
-from conftest import LIMITS, Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from raw import Infer, call, check_alive, refused
+from raw import LIMITS, Infer, Served, call, check_alive, refused
 
 from registry_server.inference_grpc.messages import CLASSES, SERVICE
 from registry_server.inference_grpc.methods import METHODS, UNSERVED

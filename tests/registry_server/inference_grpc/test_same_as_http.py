@@ -12,10 +12,9 @@ import grpc
 import numpy as np
 import pytest
 from asking import LENGTH, ask
-from conftest import Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from raw import Infer, call
+from raw import Infer, Served, call
 
 from registry_server.inference_grpc.gate import _CODES
 from registry_server.inference_grpc.messages import CLASSES
