@@ -1,0 +1,97 @@
+"""Everybody x every method: what happens is what the policy table of HTTP says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from house import House, bearer, build
+from raw import call
+
+from registry_server.auth.door import Door
+from registry_server.auth.policy import need_outside
+from registry_server.background import running
+from registry_server.inference_grpc.listen import add_grpc
+from registry_server.inference_grpc.messages import CLASSES
+from registry_server.inference_grpc.methods import METHODS, UNSERVED
+
+PATHS = {name: method.path for name, method in METHODS.items()}
+PATHS |= dict.fromkeys(UNSERVED, "/v2") | {"ModelInfer": "/v2/models/{name}/infer"}
+ROLES = {"nobody": None, "reader": "reader", "owner": "publisher", "admin": "admin"}
+STRANGERS = ("revoked", "expired")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return build(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture(scope="module")
+def channel(house: House) -> Iterator[grpc.Channel]:
+    (access,) = [it.kwargs["access"] for it in house.app.user_middleware if it.cls is Door]
+    add_grpc(house.app, "127.0.0.1", 0, access=access)
+    with running(house.app), grpc.insecure_channel(house.app.state.grpc) as channel:
+        yield channel
+
+
+def outcome(channel: grpc.Channel, method: str, message: bytes = b"", **headers: str) -> Any:
+    try:
+        call(channel, method, message, metadata=tuple(headers.items()))
+    except grpc.RpcError as exc:
+        return exc.code().name
+    return "OK"
+
+
+def expected(method: str, who: str) -> str:
+    need = need_outside(PATHS[method])
+    if who in STRANGERS:
+        return "UNAUTHENTICATED"  # a token that is not valid is never ignored
+    if need.role is None:
+        return "in"
+    if who == "nobody":
+        return "UNAUTHENTICATED"
+    order = ["reader", "publisher", "admin"]
+    return "in" if order.index(ROLES[who]) >= order.index(need.role) else "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize("who", [*ROLES, *STRANGERS])
+def test_every_method_lets_in_whom_the_policy_table_does(house, channel, who: str) -> None:
+    for method in PATHS:
+        got = outcome(channel, method, **house.headers[who])
+        wanted = expected(method, who)
+        refused = got in ("UNAUTHENTICATED", "PERMISSION_DENIED")
+        assert got == wanted or (wanted == "in" and not refused), (method, got)
+
+
+def test_bearer_tokens_of_the_issuer_count_and_forged_ones_do_not(channel) -> None:
+    good, other = (bearer(roles=("admins",)), bearer(roles=("admins",), aud="another"))
+    assert outcome(channel, "ServerMetadata", authorization=f"Bearer {good}") == "OK"
+    assert outcome(channel, "ServerMetadata", authorization=f"Bearer {other}") == "UNAUTHENTICATED"
+    for wrong in ("Basic YTpi", "", "Bearer", f"bearer {good} {good}", "Bearer hepcat_x"):
+        assert outcome(channel, "ServerMetadata", authorization=wrong) == "UNAUTHENTICATED", wrong
+
+
+def test_a_stream_is_refused_before_it_begins(channel) -> None:
+    stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    with pytest.raises(grpc.RpcError) as caught:
+        next(stream(iter([b""]), timeout=20))
+    assert caught.value.code().name == "UNAUTHENTICATED"
+
+
+def test_loading_is_in_the_audit_log_with_the_models_name(house, channel) -> None:
+    message = CLASSES["RepositoryModelLoadRequest"](model_name="toy").SerializeToString()
+    assert outcome(channel, "RepositoryModelLoad", message, **house.headers["admin"]) == "NOT_FOUND"
+    last = house.audited()[-1]
+    assert last["who"] == "token:admin"
+    assert last["what"] == "gRPC /v2/repository/models/toy/load"
+    assert last["outcome"] == 404
+
+
+def test_every_method_of_the_service_is_in_this_test(tmp_path: Path) -> None:
+    from tritonclient.grpc import service_pb2
+
+    theirs = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name
+    assert set(theirs) == {*PATHS, "ModelStreamInfer"}
