@@ -51,6 +51,7 @@ def commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller)
         raise Conflict("the upload has just ended", "ask what became of it: GET it") from exc
     finally:
         _GATES.release()
+        uploads.tidy(upload)
     uploads.done(upload, value)
     return value
 

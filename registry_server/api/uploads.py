@@ -130,12 +130,22 @@ class Uploads:
         """Remember the answer, for a client that asks again, and drop the bytes."""
         sql = "UPDATE uploads SET result = ?, touched = ? WHERE id = ?"
         self._database.run(sql, json.dumps(published), time.time(), upload.id)
-        shutil.rmtree(self.root / upload.id, ignore_errors=True)
+        self.tidy(upload)
+
+    def tidy(self, upload: Upload) -> None:
+        """Drop the bytes of an upload if it has ended.
+
+        Every request that may have seen it end asks: whoever ended it could not remove a folder
+        that another was still writing into.
+        """
+        rows = self._database.rows("SELECT result FROM uploads WHERE id = ?", upload.id)
+        if not rows or rows[0]["result"]:
+            shutil.rmtree(self.root / upload.id, ignore_errors=True)
 
     def drop(self, upload: Upload) -> None:
         """Forget an upload and its bytes."""
         self._database.run("DELETE FROM uploads WHERE id = ?", upload.id)
-        shutil.rmtree(self.root / upload.id, ignore_errors=True)
+        self.tidy(upload)
 
     def touch(self, upload: Upload) -> None:
         """Keep it from the sweeper for another while."""
