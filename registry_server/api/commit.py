@@ -20,6 +20,8 @@ from registry_server.auth.caller import Caller
 from registry_server.errors import Busy
 
 _GATES = threading.BoundedSemaphore(2)  # each runs a model
+# One commit of an upload at a time: whoever asks again meanwhile waits for the same answer.
+_TURNS = tuple(threading.Lock() for _ in range(64))
 _PATIENCE = 120.0  # seconds
 _log = logging.getLogger(__name__)
 
@@ -33,8 +35,17 @@ def commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller)
     ------
     Conflict, CheckFailed, Forbidden, Busy
     """
-    if upload.published:
-        return upload.published
+    turn = _TURNS[int(upload.id, 16) % len(_TURNS)]
+    if not turn.acquire(timeout=_PATIENCE):
+        raise Busy("this version is being checked", "commit again")
+    try:
+        upload = uploads.get(caller, upload.id)
+        return upload.published or _commit(registry, uploads, upload, caller)
+    finally:
+        turn.release()
+
+
+def _commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller) -> dict[str, Any]:
     if not _GATES.acquire(timeout=_PATIENCE):
         raise Busy("other versions are being checked", "commit again")
     try:
@@ -47,7 +58,7 @@ def commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller)
             except CheckFailed as exc:
                 problems = [it.replace(f"{folder}/", "").replace(temp, "") for it in exc.problems]
                 raise CheckFailed(upload.model, problems, "mend these and begin anew") from exc
-    except FileNotFoundError as exc:  # another request committed it, or left it
+    except FileNotFoundError as exc:  # another server committed it, or somebody left it
         raise Conflict("the upload has just ended", "ask what became of it: GET it") from exc
     finally:
         _GATES.release()
