@@ -179,4 +179,8 @@ def _sorted(entries: Iterable[Entry]) -> Manifest:
     ordered = tuple(sorted(entries, key=lambda entry: entry.path))
     if len({entry.path.lower() for entry in ordered}) != len(ordered):
         raise BadFile("two files of the version differ only in case, or appear twice")
+    paths = {entry.path.lower() for entry in ordered}
+    for path in paths:
+        if any(path[:at] in paths for at, char in enumerate(path) if char == "/"):
+            raise BadFile(f"{path}: what is a folder here is a file of the version, too")
     return Manifest(ordered)

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,13 +53,12 @@ class Uploads:
         UsageError, TooLarge, TooMany, Busy
         """
         manifest = manifest_of(entries)
-        self._room(caller, manifest.size)
         upload = Upload(secrets.token_hex(16), caller.name, model, manifest, None)
-        (self.root / upload.id).mkdir(parents=True, mode=0o700)
-        self._database.run(
-            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, NULL)",
-            upload.id, caller.name, model, manifest.to_bytes().decode(), time.time(),
-        )  # fmt: skip
+        row = (upload.id, caller.name, model, manifest.to_bytes().decode(), time.time())
+        with self._database.transaction() as db:  # or many at once would all find room
+            self._room(db, caller, manifest.size)
+            (self.root / upload.id).mkdir(parents=True, mode=0o700)
+            db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, NULL)", row)
         return upload
 
     def get(self, caller: Caller, wanted: str) -> Upload:
@@ -172,23 +172,32 @@ class Uploads:
         """Where what is here of a file is."""
         return self.blob(upload, entry).with_suffix(".part")
 
-    def _room(self, caller: Caller, size: int) -> None:
+    def _room(self, db: sqlite3.Connection, caller: Caller, size: int) -> None:
         bounds = self._bounds
         if size > bounds.version:
             raise TooLarge(f"{size} bytes are above the limit of {bounds.version} for a version")
-        rows = self._database.rows("SELECT caller, manifest FROM uploads WHERE result IS NULL")
-        if sum(row["caller"] == caller.name for row in rows) >= bounds.uploads:
+        sql = "SELECT caller, manifest FROM uploads WHERE result IS NULL"
+        sizes = [
+            (row["caller"], parse_manifest(row["manifest"].encode(), "upload").size)
+            for row in db.execute(sql)
+        ]
+        own = [it for who, it in sizes if who == caller.name]
+        if len(own) >= bounds.uploads:
             raise TooMany(
                 f"you have {bounds.uploads} uploads open",
                 "commit one, or DELETE /api/v1/uploads/ID",
             )
-        staged = sum(parse_manifest(row["manifest"].encode(), "upload").size for row in rows)
+        if own and sum(own) + size > bounds.staged // 2:  # the rest is for everybody else
+            raise TooMany(
+                "your open uploads hold half of the server's room",
+                "commit one, or DELETE /api/v1/uploads/ID",
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.root).free
         except OSError as exc:
             raise CatalogError(f"{self.root}: {exc}") from exc
-        if staged + size > bounds.staged or free < size + _SPARE:
+        if sum(it for _, it in sizes) + size > bounds.staged or free < size + _SPARE:
             raise Busy("the server has no room for that now", "try again later")
 
 

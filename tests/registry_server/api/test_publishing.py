@@ -318,3 +318,24 @@ def test_an_upload_left_is_gone_and_one_forgotten_is_swept(house, folder) -> Non
         os.utime(root / name, (0, 0))
     uploads_of(house.registry).sweep()
     assert [it.name for it in root.iterdir()] == [young]
+
+
+def test_many_uploads_begun_at_once_are_bounded_like_one_after_the_other(house, folder) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: begin(house, folder), range(20)))
+    found = [it.status_code for it in answers]
+    assert found.count(201) == Bounds().uploads and set(found) == {201, 429}
+
+
+def test_nobody_can_hold_all_the_room_that_there_is(tmp_path: Path, folder: Path) -> None:
+    size = sum(it["size"] for it in files_of(folder))
+    house = build(tmp_path, Bounds(version=2 * size, staged=3 * size))
+    assert begin(house, folder).status_code == 201
+    assert "half" in error(begin(house, folder), 429)["message"]
+    assert begin(house, folder, name="another", who="admin").status_code == 201
+
+
+def test_a_file_below_a_file_is_refused_at_once(house: House, folder: Path) -> None:
+    files = [*files_of(folder), {**files_of(folder)[0], "path": "card.yaml/x"}]
+    answer = house.ask("owner", "POST", "/uploads", json={"name": "new", "files": files})
+    assert "card.yaml/x" in error(answer, 400)["message"]
