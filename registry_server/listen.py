@@ -8,36 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from catalog.cli import out
 from catalog.errors import CatalogError, MissingExtra, UsageError
-from registry_server.refusal import error_body
+from registry_server.connection import Connection
 
 _GRACE_SECONDS = 10
-
-
-class _Http(H11Protocol):
-    """uvicorn's HTTP/1.1, with our error shape for bytes that are not HTTP."""
-
-    def send_400_response(self, msg: str) -> None:
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = error_body("the request is not valid HTTP/1.1")
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode("ascii")),
-                (b"connection", b"close"),
-            ]
-            for event in (
-                h11.Response(status_code=400, headers=headers),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
 
 @dataclass(frozen=True)
@@ -75,7 +53,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_Http,
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
