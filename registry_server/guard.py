@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 import secrets
 import socket
 import time
@@ -20,6 +21,7 @@ from registry_server.problem import refuse
 _log = logging.getLogger(__name__)
 _lines = logging.getLogger("registry_server.requests")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]*))(?::[0-9]*)?")  # [address]:port or name:port
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound to
 
 
@@ -47,11 +49,10 @@ class Hosts:
 
     def allows(self, header: str) -> bool:
         """Whether a Host header names this server."""
-        host = header.strip().lower()
-        if host.startswith("["):
-            host = host[1:].partition("]")[0]
-        elif host.count(":") == 1:
-            host = host.partition(":")[0]
+        found = _HOST.fullmatch(header.strip().lower())
+        if found is None:
+            return False
+        host = found[1] or found[2]
         if host in self._names:
             return True
         return self._everywhere and _is_address(host)

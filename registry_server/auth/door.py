@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -28,6 +29,7 @@ from registry_server.errors import quoted
 from registry_server.problem import is_api, refuse
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_NOT_VALID = "the token is not valid here"
 _LOADING = "/v2/repository/models/"
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Access:
     """How this server knows its callers.
 
     nobody : what may be done without a token; None is nothing
-    per_second, burst : how often one caller may ask /api
+    per_second, burst : how often one caller may ask /api, and one address fail to come in
     """
 
     tokens: KnownTokens
@@ -54,6 +56,7 @@ class Door:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
         self._asked = Rate(access.per_second, access.burst)
+        self._failures = Rate(access.per_second, access.burst)  # of strangers, by address
         self._refusals = Rate(1.0, 20.0)  # of strangers, written down; by address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,9 +101,11 @@ class Door:
         except Unknown as exc:
             _log.info("%s: refused: %s", state.get("request_id"), quoted(exc.message))
             hint = "make one: catalog token create NAME, and send it: Authorization: Bearer TOKEN"
-            answer = refuse(scope, 401, "the token is not valid here", hint)
+            wait = self._failures.wait(address, now)
+            answer = _slower(scope, wait) if wait else refuse(scope, 401, _NOT_VALID, hint)
             await answer(scope, receive, send)
             return
+        state["again"] = partial(self._same, headers, caller)
         if refused := self._refused(scope, caller, address, now):
             await refused(scope, receive, send)
             return
@@ -123,6 +128,8 @@ class Door:
             return None
         if caller:
             return refuse(scope, 403, f"that needs the role {need_outside(path).role}")
+        if not is_api(path) and (wait := self._failures.wait(address, now)):
+            return _slower(scope, wait)
         hint = (
             "send a token: Authorization: Bearer TOKEN (an admin makes one: catalog token create)"
         )
@@ -144,6 +151,10 @@ class Door:
             raise Unknown("no token of this server, and no issuer is configured")
         return await asyncio.to_thread(self._access.issuer.caller, secret)
 
+    async def _same(self, headers: Headers, caller: Caller | None) -> None:
+        if await self._caller(headers, time.time()) != caller:
+            raise Unknown("the token has another role by now")
+
     def _foreign_page(self, headers: Headers) -> bool:
         """Whether a browser says that a page of another origin made it ask."""
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
@@ -151,8 +162,23 @@ class Door:
         origin = headers.get("origin")
         if origin is None:
             return False
-        asked = urlsplit(f"//{headers.get('host', '')}")
-        return urlsplit(origin).netloc.lower() != asked.netloc.lower()
+        try:
+            asked = urlsplit(f"//{headers.get('host', '')}").netloc
+            return urlsplit(origin).netloc.lower() != asked.lower()
+        except ValueError:  # no address at all
+            return True
+
+
+async def ask_again(scope: Scope) -> None:
+    """Whether who began a long call may still make it.
+
+    Raises
+    ------
+    Unknown
+        The token was revoked, or its time is over.
+    """
+    if again := scope["state"].get("again"):
+        await again()
 
 
 async def authorise(request: Request) -> None:

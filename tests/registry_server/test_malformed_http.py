@@ -56,8 +56,10 @@ def test_a_malformed_index_request_is_refused(link, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "[::2]", "", "localhost\t.x"]
-)
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "[::2]", "", "localhost\t.x",
+     "[::1", "[::1]x", "[localhost]", "[localhost]x", "localhost:x", "localhost:1:1"],
+)  # fmt: skip
 def test_a_foreign_host_name_is_refused(link, host: str) -> None:
     status, body, _ = ask(link, "/v2/health/live", method="GET", Host=host)
     assert status == 400

@@ -29,6 +29,8 @@ from registry_server.database import Database
         ({"origin": "null"}, False),
         ({"origin": "http://testserver.evil.example"}, False),
         ({"origin": "http://testserver:81"}, False),
+        ({"origin": "http://["}, False),
+        ({"origin": "http://[::1"}, False),
         ({"sec-fetch-site": "cross-site"}, False),
         ({"sec-fetch-site": "same-site"}, False),
     ],
@@ -50,6 +52,18 @@ def test_a_caller_that_asks_too_often_waits_and_the_others_do_not(tmp_path: Path
     assert int(refused.headers["retry-after"]) > 100
     assert refused.json()["error"]["code"] == "too_many_requests"
     assert house.ask("owner", "GET", "/").status_code == 200
+
+
+@pytest.mark.parametrize("who", ["nobody", "revoked"])
+@pytest.mark.parametrize("path", ["/v2", "/api/v1/models"])
+def test_strangers_that_ask_too_often_wait_and_callers_at_their_address_do_not(
+    tmp_path: Path, who: str, path: str
+) -> None:
+    house = build(tmp_path, per_second=0.001, burst=3)
+    asked = [house.client.get(path, headers=house.headers[who]) for _ in range(5)]
+    assert [it.status_code for it in asked] == [401, 401, 401, 429, 429]
+    assert int(asked[-1].headers["retry-after"]) > 100
+    assert house.client.get(path, headers=house.headers["reader"]).status_code == 200
 
 
 def test_a_bucket_fills_again_at_its_rate_and_never_beyond_its_burst() -> None:
