@@ -14,6 +14,7 @@ from catalog.errors import UsageError
 from registry_server.api import blobs, long, models, publishing
 from registry_server.api.errors import add_handlers
 from registry_server.api.intake import Bounded
+from registry_server.api.open import Open
 from registry_server.api.registry import Registry
 from registry_server.api.shapes import Error
 from registry_server.auth.door import authorise
@@ -37,6 +38,7 @@ def create_api(registry: Registry) -> FastAPI:
         responses={status: {"model": Error} for status in _ALWAYS},
     )
     app.state.registry = registry
+    app.state.bodies, app.state.followers = Open(), Open()
     for part in PARTS:
         app.include_router(part)
     app.add_middleware(Bounded, size=registry.bounds.json, idle=registry.bounds.idle)

@@ -24,6 +24,7 @@ SILENT = 15.0  # seconds after which a process that works on a job is taken for 
 ATTEMPTS = 2
 OVER = ("done", "failed", "cancelled")
 _OPEN = "state IN ('queued', 'running')"
+_COUNT = f"SELECT count(*) AS open FROM jobs WHERE caller = ? AND {_OPEN}"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,22 @@ class Jobs:
         """
         name = wanted or new_id()
         with self._database.transaction() as db:
-            sql = f"SELECT count(*) FROM jobs WHERE caller = ? AND {_OPEN}"  # noqa: S608
-            if db.execute(sql, (caller.name,)).fetchone()[0] >= self._bounds.jobs:
-                raise TooMany(
-                    f"you have {self._bounds.jobs} jobs open", "wait for one, or cancel one"
-                )
+            if db.execute(_COUNT, (caller.name,)).fetchone()[0] >= self._bounds.jobs:
+                raise self.too_many()
             sql = (
                 "INSERT INTO jobs (id, kind, caller, asked, state, created) "
                 "VALUES (?, ?, ?, ?, 'queued', ?)"
             )
             db.execute(sql, (name, kind, caller.name, json.dumps(asked), time.time()))
         return name
+
+    def left(self, caller: Caller) -> int:
+        """How many more a caller may have open."""
+        return self._bounds.jobs - int(self._database.rows(_COUNT, caller.name)[0]["open"])
+
+    def too_many(self) -> TooMany:
+        """The refusal of one more."""
+        return TooMany(f"you have {self._bounds.jobs} jobs open", "wait for one, or cancel one")
 
     def get(self, caller: Caller, wanted: str) -> dict[str, Any]:
         """A job of this caller, or of anybody for an admin, as JSON.

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from catalog.adapt.log import read_log
 from catalog.store_check import list_stores
@@ -20,15 +21,16 @@ from registry_server.api.errors import TooMany
 from registry_server.api.intake import expect, pieces
 from registry_server.api.jobs import OVER, Jobs, new_id
 from registry_server.api.models import Cursor, Limit
+from registry_server.api.open import full_is_busy, need_room
 from registry_server.api.registry import Registry, registry_of
 from registry_server.api.work import job_file
-from registry_server.auth.caller import Caller
-from registry_server.auth.door import caller_of
+from registry_server.auth.caller import Caller, Unknown
+from registry_server.auth.door import ask_again, caller_of
 
 router = APIRouter()
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 _LOOK = 0.5  # seconds between two looks at a job that is followed
-_FOLLOWERS = 100  # at once, of one process
+_FOLLOWED = 16  # jobs at once by one caller, of one process
 _BYTES: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -86,14 +88,17 @@ async def start_recommend(
     registry, caller = registry_of(request), caller_of(request)
     jobs, name = _jobs(registry), new_id()
     expect(request, registry.bounds.showers)
-    file = job_file(registry.settings.home, name)
-    try:
-        await _keep(request, file)
-        asked = {"showers": showers, "models": models, "seed": seed}
-        await asyncio.to_thread(jobs.add, caller, "recommend", asked, name)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
+    size = int(request.headers.get("content-length", registry.bounds.showers))
+    file, bodies = job_file(registry.settings.home, name), request.app.state.bodies
+    left = await asyncio.to_thread(jobs.left, caller)
+    with bodies.one(caller.name, left, jobs.too_many(), size):
+        try:
+            await _keep(request, file, bodies.bytes)
+            asked = {"showers": showers, "models": models, "seed": seed}
+            await asyncio.to_thread(jobs.add, caller, "recommend", asked, name)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
     return await asyncio.to_thread(_accepted, jobs, caller, name)
 
 
@@ -117,20 +122,21 @@ async def follow_job(request: Request, job: Id) -> Response:
     """Server-sent events: the job, whenever it changes, until it is over."""
     jobs, caller = _jobs(registry_of(request)), caller_of(request)
     first = await asyncio.to_thread(jobs.get, caller, job)
-    state = request.app.state
-    if getattr(state, "followers", 0) >= _FOLLOWERS:
-        raise TooMany("too many follow jobs", "ask now and then: GET /api/v1/jobs/ID")
+    return _Followed(request, caller, _events(request.scope, jobs, caller, first))
 
-    async def told() -> AsyncIterator[str]:
-        state.followers = getattr(state, "followers", 0) + 1
-        try:
-            async for text in _events(jobs, caller, first):
-                yield text
-        finally:
-            state.followers -= 1
 
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(told(), 200, headers, "text/event-stream")
+class _Followed(StreamingResponse):
+    """Events, counted from the request until the last of them."""
+
+    def __init__(self, request: Request, caller: Caller, events: AsyncIterator[str]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(events, 200, headers, "text/event-stream")
+        self._open, self._caller = request.app.state.followers, caller.name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = TooMany("you follow too many jobs", "ask now and then: GET /api/v1/jobs/ID")
+        with self._open.one(self._caller, _FOLLOWED, refusal):
+            await super().__call__(scope, receive, send)
 
 
 @router.post("/jobs/{job}/cancel", response_model=shapes.Job)
@@ -142,7 +148,9 @@ def cancel_job(request: Request, job: Id) -> Response:
     return answer(request, jobs.get(caller, job))
 
 
-async def _events(jobs: Jobs, caller: Caller, value: dict[str, Any]) -> AsyncIterator[str]:
+async def _events(
+    scope: Scope, jobs: Jobs, caller: Caller, value: dict[str, Any]
+) -> AsyncIterator[str]:
     said, quiet = "", 0.0
     while True:
         text = json.dumps(value)
@@ -156,15 +164,21 @@ async def _events(jobs: Jobs, caller: Caller, value: dict[str, Any]) -> AsyncIte
             return
         await asyncio.sleep(_LOOK)
         quiet += _LOOK
+        try:
+            await ask_again(scope)
+        except Unknown:
+            return
         value = await asyncio.to_thread(jobs.get, caller, value["id"])
 
 
-async def _keep(request: Request, path: FilePath) -> None:
-    """Write a body into a file."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("xb") as file:
-        async for piece in pieces(request):
-            await asyncio.to_thread(file.write, piece)
+async def _keep(request: Request, path: FilePath, size: int) -> None:
+    """Write a body into a file, if there is room for all that is being written."""
+    with full_is_busy():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        need_room(path.parent, size)
+        with path.open("xb") as file:
+            async for piece in pieces(request):
+                await asyncio.to_thread(file.write, piece)
 
 
 def _accepted(jobs: Jobs, caller: Caller, name: str) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,11 +15,15 @@ from typing import Any
 import pytest
 from house import House, build
 
-from registry_server.api import work, workers
+from registry_server.api import long, work, workers
+from registry_server.api import open as open_
+from registry_server.api.app import PLACE
+from registry_server.api.errors import TooMany
 from registry_server.api.jobs import ATTEMPTS, SILENT, Jobs
 from registry_server.api.registry import Bounds
 from registry_server.api.workers import working
 from registry_server.auth.caller import Caller
+from registry_server.auth.tokens import revoke_token
 from registry_server.database import Database
 from tests.toys import shower_file
 
@@ -170,6 +176,60 @@ def test_what_one_caller_has_queued_is_bounded(tmp_path: Path) -> None:
     asked = [house.ask("reader", "POST", "/recommend", content=b"x").status_code for _ in range(3)]
     assert asked == [202, 202, 429]
     assert len(list((house.registry.settings.home / "jobs").iterdir())) == 2
+
+
+def test_bodies_on_their_way_count_as_jobs(tmp_path: Path) -> None:
+    house = build(tmp_path, Bounds(jobs=1))
+    (api,) = [it.app for it in house.app.routes if getattr(it, "path", "") == PLACE]
+    bodies = api.state.bodies
+    with bodies.one("token:reader", 1, TooMany("no")):
+        assert house.ask("reader", "POST", "/recommend", content=b"x").status_code == 429
+        assert house.ask("other", "POST", "/recommend", content=b"x").status_code == 202
+    assert house.ask("reader", "POST", "/recommend", content=b"x").status_code == 202
+    assert bodies.bytes == 0
+
+
+@pytest.mark.parametrize("full", ["before", "while"])
+def test_a_full_disk_is_a_503_and_nothing_is_kept(tmp_path: Path, monkeypatch, full: str) -> None:
+    house = build(tmp_path)
+
+    async def fail(_: Any) -> Any:
+        yield b"x"
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    if full == "before":
+        monkeypatch.setattr(open_, "_SPARE", 1 << 62)
+    else:
+        monkeypatch.setattr(long, "pieces", fail)
+    answer = house.ask("reader", "POST", "/recommend", content=b"x")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+    assert list((house.registry.settings.home / "jobs").iterdir()) == []
+
+
+def test_a_caller_follows_a_bounded_number_of_jobs_and_no_other_is_kept_out(
+    tmp_path: Path, monkeypatch
+) -> None:
+    house = build(tmp_path)
+    monkeypatch.setattr(long, "_FOLLOWED", 0)
+    name = house.ask("reader", "POST", "/recommend", content=b"x").json()["id"]
+    path = f"/jobs/{name}/events"
+    assert house.ask("reader", "GET", path).status_code == 429
+    monkeypatch.setattr(long, "_FOLLOWED", 1)
+    house.ask("reader", "POST", f"/jobs/{name}/cancel")
+    for who in ("reader", "admin", "reader"):  # what has ended does not count
+        assert house.ask(who, "GET", path).status_code == 200
+
+
+def test_the_events_end_when_the_token_is_revoked(tmp_path: Path, monkeypatch) -> None:
+    house = build(tmp_path)
+    monkeypatch.setattr(long, "_LOOK", 0.01)
+    name = house.ask("reader", "POST", "/recommend", content=b"x").json()["id"]
+    timer = threading.Timer(0.2, revoke_token, (house.registry.database, "reader"))
+    timer.start()
+    told = house.ask("reader", "GET", f"/jobs/{name}/events")  # ends, though the job does not
+    timer.join()
+    assert told.text.count("queued") == 1
+    assert house.ask("reader", "GET", f"/jobs/{name}").status_code == 401
 
 
 @pytest.fixture
