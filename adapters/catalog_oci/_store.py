@@ -17,7 +17,7 @@ from catalog.stores.protocol import Alias, Changes, Committed, Foreign
 from catalog_oci import _artifact, _large, _metadata
 from catalog_oci._changes import changes_since
 from catalog_oci._client import Clients, connect
-from catalog_oci._edge import BrokenOffError, ChangedError, Edge
+from catalog_oci._edge import ChangedError, Edge
 from catalog_oci._ledger import pause, read_aliases
 from catalog_oci._place import Place, parse_place
 from catalog_oci._publish import Draft, Publisher
@@ -92,8 +92,6 @@ class OciStore:
         spool = self._spool(name, manifest)
         try:
             version = self._commit(name, manifest, spool, summary, tags)
-        except BrokenOffError:
-            raise
         except (StoreError, OSError) as exc:
             # Perhaps somebody committed it meanwhile, and removed what waited here.
             row = self._committed(name, manifest)

@@ -174,7 +174,8 @@ def race(place: Place, name: str, processes: int, each: int) -> dict[str, Any]:
 def flips(place: Place, count: int) -> dict[str, Any]:
     """Flip single bits in the stored files of a version; what `verify` and a pull find of them."""
     choose, home = random.Random(count), place.files.parent / "pulled"
-    answer = place.publisher.race("flipped", [[0]])[0]
+    # A version like no other: only its own files may be found by what is in them.
+    answer = place.publisher.race("flipped", [[1_000_000 + choose.randrange(1_000_000)]])[0]
     version = Committed("flipped", *answer["published"][0])
     manifest = read_manifest(place.open(), version)
     where = _where(place, version, [*(entry.path for entry in manifest.entries), MANIFEST_FILE])
