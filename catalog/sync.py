@@ -64,16 +64,16 @@ def sync(
         The store cannot be read; its rows are as they were.
     """
     moved = address != "" and index.address(name) not in ("", address)
-    since = "" if full or moved else index.token(name)[0]
-    changes = store.changes(since)
+    before = index.before(name)  # what is published from here on is not gone
+    changes = store.changes("" if full or moved else before.token)
     if moved:  # only now: a store that does not answer leaves its rows as they are
         say(f"{name} is another address than before: it is read from the beginning")
         index.forget_store(name)
-    known = index.known(name, None if changes.complete else changes.names)
-    wanted = [it for it in changes.versions if full or _is_new(it, known, changes)]
-    failed = _read_into(index, store, name, wanted, known, say, told)
+        before = index.before(name)
+    wanted = [it for it in changes.versions if full or _is_new(it, before.known, changes)]
+    failed = _read_into(index, store, name, wanted, before.known, say, told)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    gone = index.finish(name, changes, date, told_all=not failed, address=address)
+    gone = index.finish(name, changes, date, told_all=not failed, address=address, before=before)
     read = len(wanted) - failed
     return Synced(name, index.count(name), read, gone, failed, changes.complete)
 

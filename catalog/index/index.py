@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.index.protocol import Database
 from catalog.index.put import forget, mark_twins, put_rows
 from catalog.index.query import Query
-from catalog.index.row import Key, Places, Row
+from catalog.index.row import Before, Key, Places, Row
 from catalog.index.sql import JOINED, SHOWN, asked, chunks, marks, plain, read_row
 from catalog.index.where import where_of
 from catalog.refs import prefix_of
@@ -50,6 +50,10 @@ class Index:
             sql = "DELETE FROM aliases WHERE store = ? AND name = ? AND alias = ?"
             self._db.run(sql, [plain((store, name, alias))])
 
+    def before(self, store: str) -> Before:
+        """What is known of a store; a sync takes it before it asks the store."""
+        return Before(self.known(store), self.token(store)[0])
+
     def known(self, store: str, names: Collection[str] | None = None) -> dict[Key, bool]:
         """The versions of a store, of some models or of all; whether each is documented."""
         sql = f"SELECT name, version, digest, card != '' FROM {JOINED} WHERE store = ?"  # noqa: S608
@@ -76,12 +80,14 @@ class Index:
         return str(found[0][0]) if found else ""
 
     def finish(
-        self, store: str, changes: Changes, date: str, *, told_all: bool = True, address: str = ""
-    ) -> int:
+        self, store: str, changes: Changes, date: str, *, told_all: bool = True, address: str = "",
+        before: Before | None = None,
+    ) -> int:  # fmt: skip
         """End a sync: what is gone, what came back, aliases, the token; how many are newly gone.
 
         Without `told_all` the token stays the old one, so that the next sync asks again. `address`
-        is where the store that gave it is.
+        is where the store that gave it is. Only what was known `before` can be gone: the rest was
+        published while the store told its changes.
         """
         there = {plain((it.name, it.version)) for it in changes.versions}
         names = None if changes.complete else set(plain(changes.names))
@@ -90,7 +96,9 @@ class Index:
             turned = [
                 (number, name, digest, (name, version) in there)
                 for number, name, version, digest, gone in self._ask(sql, store)
-                if (names is None or name in names) and ((name, version) in there) == bool(gone)
+                if (names is None or name in names)
+                and ((name, version) in there) == bool(gone)
+                and (gone or before is None or (name, version, digest) in before.known)
             ]
             gone = [("" if is_there else date, number) for number, _, _, is_there in turned]
             self._db.run("UPDATE versions SET gone = ?, twin = 0 WHERE id = ?", gone)
@@ -102,13 +110,19 @@ class Index:
                 self._db.run(f"{sql} AND name = ?", [plain((store, it)) for it in sorted(names)])
             self._put_aliases(store, changes.aliases)
             token = (changes.token, date) if told_all else self.token(store)
-            sql = (
-                "INSERT INTO syncs (store, token, date, address) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (store) DO UPDATE SET "
-                "token = excluded.token, date = excluded.date, address = excluded.address"
-            )
-            self._db.run(sql, [plain((store, *token, address))])
+            if before is not None and self.token(store)[0] != before.token:
+                # Another sync ended meanwhile. Whose answer is the older nobody can tell.
+                token = ("", date)
+            self._put_token(store, *token, address)
         return sum(not is_there for *_, is_there in turned)
+
+    def _put_token(self, store: str, token: str, date: str, address: str) -> None:
+        sql = (
+            "INSERT INTO syncs (store, token, date, address) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (store) DO UPDATE SET "
+            "token = excluded.token, date = excluded.date, address = excluded.address"
+        )
+        self._db.run(sql, [plain((store, token, date, address))])
 
     def rename_store(self, old: str, new: str) -> None:
         """Give the rows of a store that was known as `old` to its name of today."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,3 +55,11 @@ class Places(NamedTuple):
 
     stores: tuple[str, ...]
     conflicts: tuple[tuple[str, str], ...]  # (store, digest)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was known of a store before it was asked: versions, whether documented; the token."""
+
+    known: Mapping[Key, bool]
+    token: str

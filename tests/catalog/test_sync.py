@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -363,3 +363,47 @@ def test_the_command_gives_each_store_its_address(
         names.write_text(f"stores: {{lab: {{uri: '{uri}'}}}}\n")
         sync_verb.run(stores=["lab"], full=False, as_json=False)
         assert index.address("lab") == wanted
+
+
+class Meanwhile(MemoryStore):
+    """Somebody does something between the store's answer and the end of the sync."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: list[Callable[[], object]] = []
+
+    def changes(self, since: str) -> Changes:
+        told = super().changes(since)
+        while self.then:
+            self.then.pop()()
+        return told
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_published_during_a_sync_is_not_gone(
+    tmp_path: Path, index: Index, folders: list[Path], full: bool
+) -> None:
+    store = Meanwhile()
+    put(store, folders[0], tmp_path)
+    run(store, index)
+    put(store, folders[1], tmp_path)
+    store.then = [lambda: publish(folders[2], store, "lab", index, lambda _: None)]
+    assert run(store, index, full=full).gone == 0
+    assert refs(index) == ["toy@1", "toy@2", "toy@3"]
+
+
+def test_what_was_deleted_while_two_syncs_ran_is_noticed_by_the_next(
+    tmp_path: Path, index: Index, folders: list[Path]
+) -> None:
+    store = Meanwhile()
+    first = put(store, folders[0], tmp_path)
+    put(store, folders[1], tmp_path)
+
+    def deleted_and_synced() -> None:
+        store.delete(first)
+        run(store, index)
+
+    store.then = [deleted_and_synced]
+    run(store, index)
+    run(store, index)
+    assert refs(index) == ["toy@2"]
