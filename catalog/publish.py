@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.card import CARD_FILE, Card, read_card
-from catalog.errors import CheckFailed
+from catalog.errors import CatalogError, CheckFailed
 from catalog.fingerprint.file import FINGERPRINT_FILE, read_kept
 from catalog.gate import check_folder, check_onnx
 from catalog.index import Index
 from catalog.index.rows import row_of
+from catalog.manifest import Entry, Manifest, hash_stream
 from catalog.stores import Committed, Store
 from catalog.testvectors import INPUTS_FILE, MODEL_FILE, OUTPUTS_FILE, write_test_vectors
 
@@ -37,11 +38,16 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     Raises
     ------
     CheckFailed, StoreError, NotAuthorised
+    BadSignature
+        The store's entry in stores.yaml requires a signature that the folder does not have.
     """
+    from catalog.signing import demand_to_publish  # which adds test vectors, too
+
     add_test_vectors(folder, say)
     say(f"checking {folder}")
     checked = check_folder(folder)
     name, manifest = checked.card.name, checked.manifest
+    demand_to_publish(folder, manifest, name, store_name)
     # Before anything is sent: a version that cannot be listed must not become visible.
     taken = folder / FINGERPRINT_FILE
     kept = read_kept(taken) if taken.is_file() else None
@@ -49,11 +55,31 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     before = {version.digest for version in store.versions(name)}
     for entry in store.missing(name, manifest):  # also what the store lost since
         say(f"uploading {entry.path} ({entry.size:,} bytes)")
-        with (folder / entry.path).open("rb") as source:
-            store.upload(name, manifest, entry, source)
+        _upload(folder, entry, store, name, manifest)
     version = store.commit(name, manifest, checked.card.summary, tags_of(checked.card))
     index.put(replace(row, version=version.version))
     return Published(version, checked.card, manifest.digest not in before)
+
+
+def _upload(folder: Path, entry: Entry, store: Store, name: str, manifest: Manifest) -> None:
+    """Upload one file; if that fails, see first whether it is still what passed the gate."""
+    path = folder / entry.path
+    try:
+        with path.open("rb") as source:
+            store.upload(name, manifest, entry, source)
+    except (CatalogError, OSError) as exc:
+        if _same(path, entry):
+            raise
+        changed = f"{entry.path} changed while it was being published"
+        raise CheckFailed(str(folder), [changed], f"catalog publish {folder}, again") from exc
+
+
+def _same(path: Path, entry: Entry) -> bool:
+    try:
+        with path.open("rb") as source:
+            return hash_stream(source) == (entry.digest, entry.size)
+    except OSError:
+        return False
 
 
 def add_test_vectors(folder: Path, say: Say) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -248,6 +249,8 @@ def materialise(
 
 def _take(blob: Path, target: Path, entry: Entry) -> bool:
     """Copy a blob of an earlier pull, verified on the way; one that rotted is removed."""
+    if not _plain(blob):
+        return False
     try:
         with blob.open("rb") as source, target.open("wb") as sink:
             copy_verified(source, sink, entry)
@@ -259,6 +262,21 @@ def _take(blob: Path, target: Path, entry: Entry) -> bool:
     return True
 
 
+def _plain(blob: Path) -> bool:
+    """Whether a plain file is there; whatever else lies there is removed."""
+    try:
+        mode = blob.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(mode):
+        return True
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(blob)
+    else:
+        blob.unlink(missing_ok=True)
+    return False
+
+
 def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> Path:
     """The bytes of one file in the blob cache, verified when they were fetched.
 
@@ -267,7 +285,7 @@ def fetch_blob(entry: Entry, store: Store, version: Committed, cache: Path) -> P
     found by the next reader, who verifies, and fetched again.
     """
     blob = _blob(entry, cache)
-    if blob.is_file() and blob.stat().st_size == entry.size:
+    if _plain(blob) and blob.stat().st_size == entry.size:
         return blob
     blob.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temp = tempfile.mkstemp(dir=blob.parent, prefix=".part-")

@@ -106,11 +106,28 @@ def demand(folder: Path, ref: str, settings: Settings) -> None:
     BadSignature
     """
     required, key = policy(settings)
-    if not required:
-        return
+    if required:
+        _check_folder_signature(folder, build_manifest(folder), ref, settings.store, key)
+
+
+def demand_to_publish(folder: Path, manifest: Manifest, ref: str, store: str) -> None:
+    """Hold a folder to the rule on signatures of the store that it is to be published to.
+
+    Raises
+    ------
+    BadSignature
+    """
+    required, key = policy_of(store)
+    if required:
+        _check_folder_signature(folder, manifest, ref, store, key)
+
+
+def _check_folder_signature(
+    folder: Path, manifest: Manifest, ref: str, store: str, key: Path | None
+) -> None:
     path = folder / SIGNATURE_FILE
-    key = check_demand(ref, settings.store, key, path.is_file())
-    check_signature(path.read_bytes(), build_manifest(folder), key)
+    key = check_demand(ref, store, key, path.is_file())
+    check_signature(path.read_bytes(), manifest, key)
 
 
 def check_demand(ref: str, store: str, key: Path | None, signed: bool) -> Path:

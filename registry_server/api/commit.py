@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.card import read_card
-from catalog.errors import CatalogError, CheckFailed, DigestMismatch
+from catalog.errors import BadSignature, CatalogError, CheckFailed, DigestMismatch
 from catalog.gate import check_folder
 from catalog.manifest import copy_verified
 from catalog.publish import publish
@@ -55,7 +55,12 @@ def _commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller
             _gather(uploads, upload, folder)
             try:
                 value = _publish(registry, upload, folder, caller)
+            except BadSignature as exc:  # its words may hold the path of a key
+                rule = f"{registry.settings.store} is for versions signed with its key only"
+                raise CheckFailed(upload.model, [rule], "catalog sign it, and begin anew") from exc
             except CheckFailed as exc:
+                if not folder.is_dir():  # not changed by its author: the upload was left
+                    raise FileNotFoundError(folder) from exc
                 problems = [it.replace(f"{folder}/", "").replace(temp, "") for it in exc.problems]
                 raise CheckFailed(upload.model, problems, "mend these and begin anew") from exc
     except FileNotFoundError as exc:  # another server committed it, or somebody left it

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import yaml
 from catalog.errors import BadFile, CatalogError, CheckFailed, DigestMismatch, NotFound, UsageError
 from catalog.gate import check_folder
 from catalog.index import Query, Row, open_index
-from catalog.manifest import build_manifest, parse_manifest
+from catalog.manifest import Entry, Manifest, build_manifest, parse_manifest
 from catalog.publish import Published, publish
 from catalog.pull import copy_out, fetch, find, pull, resolve
 from catalog.settings import Settings
@@ -182,6 +185,32 @@ def test_bytes_changed_in_the_store_are_noticed_and_leave_nothing(
     assert fetch(version, settings, store).digest == version.digest
 
 
+class Editing(MemoryStore):
+    """The author touches a file between the gate and the upload."""
+
+    def __init__(self, edit: Callable[[], object]) -> None:
+        super().__init__()
+        self.edit = edit
+
+    def missing(self, name: str, manifest: Manifest) -> list[Entry]:
+        self.edit()
+        return super().missing(name, manifest)
+
+
+@pytest.mark.parametrize("way", ["shrunk", "removed"])
+def test_a_file_that_changes_while_it_is_published_is_named(
+    tmp_path: Path, settings: Settings, way: str
+) -> None:
+    folder = generator_folder(tmp_path / "toy")
+    path = folder / "test_outputs.npz"
+    store = Editing(lambda: path.write_bytes(b"x") if way == "shrunk" else path.unlink())
+    said = r"test_outputs\.npz changed while it was being published"
+    with pytest.raises(CheckFailed, match=said) as caught:
+        put(folder, store, settings)
+    assert caught.value.hint.startswith("catalog publish ")
+    assert not list(store.versions())
+
+
 @pytest.mark.parametrize("where", ["versions", "blobs"])
 def test_a_rotten_cache_is_fetched_again(tmp_path: Path, settings: Settings, where: str) -> None:
     folder, store = generator_folder(tmp_path / "toy"), MemoryStore()
@@ -196,6 +225,26 @@ def test_a_rotten_cache_is_fetched_again(tmp_path: Path, settings: Settings, whe
         (pulled.folder / "model.onnx").unlink()
     again = fetch(version, settings, store)
     assert build_manifest(again.folder).digest == version.digest
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "pipe"])
+def test_what_is_no_file_in_the_cache_is_fetched_again(
+    tmp_path: Path, settings: Settings, what: str
+) -> None:
+    folder, store = generator_folder(tmp_path / "toy"), MemoryStore()
+    version = put(folder, store, settings).version
+    shutil.rmtree(fetch(version, settings, store).folder)
+    for path in [it for it in (settings.cache / "blobs").rglob("*") if it.is_file()]:
+        kept = path.rename(tmp_path / path.name)
+        if what == "folder":
+            (path / "inside").mkdir(parents=True)
+        elif what == "link":
+            path.symlink_to(kept)
+        else:
+            os.mkfifo(path)
+    assert fetch(version, settings, store).digest == version.digest
+    blobs = list((settings.cache / "blobs").glob("*/*"))
+    assert blobs and all(it.is_file() and not it.is_symlink() for it in blobs)
 
 
 def test_an_intact_copy_needs_no_store(tmp_path: Path, settings: Settings) -> None:

@@ -71,7 +71,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 def put(folder: Path, store: MemoryStore, settings: Settings) -> Published:
     with open_index(settings.home) as index:
-        return publish(folder, store, "memory", index, silent)
+        return publish(folder, store, settings.store, index, silent)
 
 
 def test_a_signature_holds_for_the_files_it_was_made_of(signed: Path, keys: Path) -> None:
@@ -252,7 +252,11 @@ def test_a_store_can_require_signatures_for_everybody(
     )
     monkeypatch.setenv("CATALOG_CONFIG", str(config))
     store, lab = MemoryStore(), replace(settings, store="lab")
-    plain = put(generator_folder(tmp_path / "plain"), store, lab).version
+    unsigned = generator_folder(tmp_path / "plain")
+    with pytest.raises(BadSignature, match="lab is for signed versions only"):
+        put(unsigned, store, lab)
+    assert not store._blobs and not list(store.versions())
+    plain = put(unsigned, store, settings).version  # by somebody who knows of no rule
     with pytest.raises(BadSignature, match="lab is for signed versions only"):
         fetch(plain, lab, store)
     folder = generator_folder(tmp_path / "signed", depth=5.0)
