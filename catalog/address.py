@@ -10,19 +10,23 @@ from catalog.errors import UsageError
 _PLAIN = re.compile(
     r"(compartment|project)=ocid1\.[\w.-]*|bucket=[\w.-]*(@[\w-]*)?|endpoint=https?://[\w.:-]+/?"
 )
-_USER = re.compile(r"://.*@.*", re.DOTALL)  # to the end: a password may hold any sign of a URI
-_OPTION = re.compile(r"(?<=[?&#;])[^?&#;]+")
+_OCI = re.compile(r"oci:[^:@/\\?&#;%]*(?=[?]|$)")  # its options may hold an @
+_MARK = re.compile(r"([?&#;]|%(?:25)*(?:3[fb]|2[36]))", re.IGNORECASE)  # also quoted ones
+_AT = re.compile("@|%(?:25)*40")
+_KIND = re.compile(r"[\w+.-]*(:(//)?)?")
 
 
 def shown(text: str) -> str:
     """A text that is, or holds, an address, as messages and tables may have it."""
-    if "://" in re.split("[?&#;]", text)[0]:  # oci:DEFAULT?... may have them in its options
-        text = _USER.sub("://***", text)
-    return _OPTION.sub(_hidden, text)
-
-
-def _hidden(option: re.Match[str]) -> str:
-    return option[0] if _PLAIN.fullmatch(option[0]) else "***"
+    parts = _MARK.split(text)  # what comes before the options, a mark, an option, a mark ...
+    options = [it if not it or _PLAIN.fullmatch(it) else "***" for it in parts[2::2]]
+    told = text
+    if _OCI.match(text):
+        told = parts[0] + "".join(it for it in parts[2::2] if not _PLAIN.fullmatch(it))
+    # To the end: a password may hold any sign of a URI, and the slashes may be mistyped.
+    if _AT.search(re.sub("%(25)*3a", ":", told, flags=re.IGNORECASE).partition(":")[2]):
+        return f"{_KIND.match(text)[0]}***"  # type: ignore[index]  # it matches anything
+    return parts[0] + "".join(mark + it for mark, it in zip(parts[1::2], options, strict=True))
 
 
 def check_address(told: str) -> str:

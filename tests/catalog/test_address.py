@@ -34,9 +34,12 @@ def leaking(draw: st.DrawFn) -> str:
     secret = f"{before}{SECRET}{after}"
     if draw(st.booleans()):
         user = draw(st.sampled_from(["ada:", "", ":"]))
-        return f"{kind}://{user}{secret}@{host}/{path}"
+        slashes = "://"
+        if user == "ada:":  # mistyped, a colon still tells that somebody logs in
+            slashes = draw(st.sampled_from(["://", ":/", ":", "//", ":\\\\", ":///"]))
+        return f"{kind}{slashes}{user}{secret}@{host}/{path}"
     option = draw(st.sampled_from(["token=", "access_token=", "", "x=1&password=", "project="]))
-    mark = draw(st.sampled_from(["?", "#", "?x=1;", "?compartment=ocid1.a&"]))
+    mark = draw(st.sampled_from(["?", "#", "?x=1;", "/%3F", "%253f", "?compartment=ocid1.a&"]))
     assume(not (option == "project=" and before.startswith("ocid1.")))
     return f"{kind}:{draw(st.sampled_from(['//host', 'DEFAULT', '']))}{mark}{option}{secret}"
 
