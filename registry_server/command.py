@@ -103,7 +103,7 @@ def serve(
         if second is not None:
             from registry_server.inference_grpc.listen import add_grpc
 
-            add_grpc(app, host, second, access=access, tls=tls)
+            add_grpc(app, taken.getsockname()[0], second, access=access, tls=tls)
         names = [model.ref for model in app.state.engine.models()]
         names += ["any model of the catalog"] if any_model or not refs else []
 

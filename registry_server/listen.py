@@ -103,7 +103,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def port_for_grpc(host: str, port: int, wanted: int | None) -> int | None:
-    """A port that is free at this moment; None without grpcio, if nobody asked for gRPC.
+    """A port that is free at this moment; None without its packages, if nobody asked for gRPC.
 
     wanted : None is the one after `port`, as Triton has them
 
@@ -112,11 +112,13 @@ def port_for_grpc(host: str, port: int, wanted: int | None) -> int | None:
     CatalogError
     """
     try:
+        import google.protobuf  # type: ignore[import-untyped]  # noqa: F401
         import grpc.aio  # noqa: F401
     except ModuleNotFoundError as exc:
         if wanted is not None:
             raise MissingExtra("serve", "catalog serve --grpc-port") from exc
-        out.say("no gRPC: grpcio is not installed (pip install 'hep-model-catalog[serve]')")
+        part = {"grpc": "grpcio"}.get((exc.name or "").partition(".")[0], "protobuf")
+        out.say(f"no gRPC: {part} is not installed (pip install 'hep-model-catalog[serve]')")
         return None
     if wanted is None:
         wanted = (port + 1) % 65536 if port else 0

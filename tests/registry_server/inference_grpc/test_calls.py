@@ -117,7 +117,7 @@ def test_a_connection_that_closes_does_too() -> None:
 def test_the_deadline_of_a_call_is_the_engines() -> None:
     async def work(client: Client) -> None:
         assert (await status(client.infer(timeout=0.5)))[0] == "DEADLINE_EXCEEDED"
-        assert 0 < client.engine.deadlines[0] <= 0.5
+        assert 0 < client.engine.deadlines[0] < 0.6  # two clocks
 
     around(work)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 
 import pytest
 
 from catalog.errors import CatalogError, MissingExtra
+from registry_server.inference_grpc.calls import Calls
+from registry_server.inference_grpc.gate import Gate
+from registry_server.inference_grpc.listen import _listening
 from registry_server.listen import port_for_grpc
+from registry_server.tensors import Limits
 
 HOST = "127.0.0.1"
 
@@ -41,11 +46,32 @@ def test_a_port_in_use_is_an_error_before_any_model_is_loaded() -> None:
     assert "--grpc-port" in caught.value.hint
 
 
-def test_without_grpcio_http_is_served_and_a_line_says_so(monkeypatch, capsys) -> None:
-    monkeypatch.setitem(sys.modules, "grpc", None)
+@pytest.mark.parametrize(
+    ("module", "package"), [("grpc", "grpcio"), ("google.protobuf", "protobuf")]
+)
+def test_without_its_packages_http_is_served_and_a_line_says_so(
+    monkeypatch, capsys, module: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
     assert port_for_grpc(HOST, 8000, None) is None
     assert capsys.readouterr().err == (
-        "no gRPC: grpcio is not installed (pip install 'hep-model-catalog[serve]')\n"
+        f"no gRPC: {package} is not installed (pip install 'hep-model-catalog[serve]')\n"
     )
     with pytest.raises(MissingExtra):
         port_for_grpc(HOST, 8000, 8001)
+
+
+@pytest.mark.parametrize("wanted", [0, None])
+def test_every_ipv4_address_is_not_every_ipv6_address_too(wanted: int | None) -> None:
+    port = free() if wanted is None else wanted
+
+    async def work() -> None:
+        calls = Calls(None, None, Gate())  # type: ignore[arg-type]
+        async with _listening(calls, Limits(), "0.0.0.0", port, None) as address:
+            taken = int(address.rpartition(":")[2])
+            assert port in (0, taken)
+            socket.create_connection((HOST, taken), timeout=20).close()
+            with pytest.raises(OSError):
+                socket.create_connection(("::1", taken), timeout=20)
+
+    asyncio.run(work())
