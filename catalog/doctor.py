@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from catalog.errors import CatalogError
 from catalog.index import open_index
-from catalog.settings import Settings
+from catalog.settings import Settings, load_settings
 from catalog.store_check import CLOCK_LIMIT, all_stores, check_all
-from catalog.store_names import EMBEDDED
+from catalog.store_names import EMBEDDED, StoreNames
 from catalog.text import first_line, table
 
 State = Literal["ok", "warning", "failed"]
@@ -45,8 +45,12 @@ class Finding:
     next: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine() -> list[Finding]:
     """Look at everything; whatever fails does not keep the rest from being looked at."""
+    try:
+        settings = load_settings()
+    except CatalogError:  # the list of stores cannot be read: told where stores are looked at
+        settings = load_settings(StoreNames())
     looks: tuple[tuple[str, Callable[[], list[Finding]]], ...] = (
         ("Python", _python),
         ("extras", _extras),

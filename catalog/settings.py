@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalog.store_names import EMBEDDED, config_file, read_names
+from catalog.store_names import EMBEDDED, StoreNames, config_file, read_names
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Settings:
     index: str = field(default="", repr=False)  # an address may hold a password
 
 
-def load_settings() -> Settings:
-    """Read the environment and the list of named stores; nothing is created.
+def load_settings(names: StoreNames | None = None) -> Settings:
+    """Read the environment and the list of named stores, if it is not given; nothing is created.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def load_settings() -> Settings:
     user = Path.home()
     data = os.environ.get("XDG_DATA_HOME") or user / ".local" / "share"
     cache = os.environ.get("XDG_CACHE_HOME") or user / ".cache"
-    names = read_names(config_file())
+    names = read_names(config_file()) if names is None else names
     return Settings(
         home=Path(os.environ.get("CATALOG_HOME") or Path(data) / "hep-model-catalog").absolute(),
         cache=Path(os.environ.get("CATALOG_CACHE") or Path(cache) / "hep-model-catalog").absolute(),

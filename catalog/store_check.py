@@ -14,7 +14,7 @@ from catalog.store_names import EMBEDDED, StoreNames, config_file, read_names
 from catalog.stores import Committed, Store, open_named
 from catalog.stores.clock import skew
 from catalog.sync import fetch_card
-from catalog.text import table
+from catalog.text import first_line, table
 
 CLOCK_LIMIT = 60  # seconds: OCI refuses what was signed 300 before or after
 _CARDS = 20  # read to see whether cards can be read; spread evenly
@@ -93,12 +93,14 @@ def _check(name: str, names: StoreNames) -> dict[str, Any]:
             "documented": len(ours),
             **_try_cards(store, ours),
         }
-    except NotFound:
-        raise  # no such store: the question is wrong, not the store
     except CatalogError as exc:
+        if isinstance(exc, NotFound) and name not in names.stores:
+            raise  # no such store: the question is wrong, not the store
         allowed = not isinstance(exc, NotAuthorised)
         words = {"error": exc.message, "next": exc.hint}
         return blank | {"reachable": not allowed, "authorised": allowed} | words
+    except Exception as exc:  # noqa: BLE001  a keyring's, say: the other stores are still told
+        return blank | {"reachable": False, "error": f"{type(exc).__name__}: {first_line(exc)}"}
 
 
 def _try_cards(store: Store, ours: Sequence[Committed]) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import typer
 
 from catalog.cli import out
 from catalog.doctor import as_dict, examine, healthy, human
-from catalog.settings import load_settings
 
 
 def run(as_json: bool = out.JSON) -> None:
     """Look for what is wrong with this installation: extras, folders, index, stores."""
-    found = examine(load_settings())
+    found = examine()
     out.emit(as_dict(found), as_json, lambda: human(found))
     if not healthy(found):
         raise typer.Exit(1)

@@ -11,11 +11,10 @@ from catalog.cli.telling import progress_of
 from catalog.errors import NotFound, UsageError
 from catalog.index import open_index
 from catalog.pull import resolve
-from catalog.refs import parse_ref
 from catalog.replicate import choose, copy_aliases, open_sides, replicate
 from catalog.replicate_report import as_dict, human, planned
 from catalog.settings import load_settings
-from catalog.stores.named import store_name
+from catalog.stores.named import store_name, store_of
 
 
 def run(
@@ -37,7 +36,7 @@ def run(
     if (ref is None) != every:
         raise UsageError("replicate one version, or all", "catalog replicate NAME@1 --to STORE")
     settings = load_settings()
-    here = (parse_ref(ref).store if ref else None) or store_name(source, settings.store)
+    here = store_of(ref, "--from", source, settings.store)
     there = store_name(to, settings.store)
     one, two = open_sides(here, there)
     rows: list[dict[str, Any]] = []

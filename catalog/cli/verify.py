@@ -12,10 +12,9 @@ from catalog.cli.telling import progress_of
 from catalog.errors import UsageError
 from catalog.index import open_index
 from catalog.pull import resolve
-from catalog.refs import parse_ref
 from catalog.settings import load_settings
 from catalog.signing import policy
-from catalog.stores.named import open_named, store_name
+from catalog.stores.named import open_named, store_of
 from catalog.verify import verify_version
 from catalog.verify_report import as_dict, human
 
@@ -31,7 +30,7 @@ def run(
     if (ref is None) != every:
         raise UsageError("verify one version, or all", "catalog verify NAME, or: verify --all")
     settings = load_settings()
-    where = (parse_ref(ref).store if ref else None) or store_name(store, settings.store)
+    where = store_of(ref, "--store", store, settings.store)
     opened = open_named(where)
     required, key = policy(replace(settings, store=where, public_key=public_key))
     with open_index(settings) as index:

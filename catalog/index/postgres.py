@@ -190,6 +190,16 @@ def _ours(exc: psycopg.Error, name: str) -> StoreError | NotAuthorised:
             "check that the server runs and can be reached, then type the command again: nothing "
             "was half-written, and doing it twice does no harm",
         )
+    if isinstance(exc, errors.ReadOnlySqlTransaction):
+        return StoreError(
+            f"{name}: {first}", "set CATALOG_INDEX to a database that can be written, not to a copy"
+        )
+    if not isinstance(
+        exc,
+        errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName
+        | errors.UndefinedObject | errors.DataCorrupted | errors.IndexCorrupted,
+    ):  # fmt: skip
+        return StoreError(f"{name}: {first}", "nothing was written; the server's log may say more")
     return StoreError(
         f"{name}: {first}",
         "the index is only a cache: if it is damaged, drop its schema "

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from catalog.address import check_address, shown
 from catalog.errors import NotAuthorised, NotFound, UsageError
+from catalog.refs import parse_ref
 from catalog.store_names import EMBEDDED, Named, StoreNames, config_file, read_names
 from catalog.stores.protocol import Store
 from catalog.stores.registry import open_store
@@ -34,6 +35,19 @@ def open_named(told: str, names: StoreNames | None = None) -> Store:
         f"no store is named {shown(told)!r}; known: {known}",
         f"catalog stores add {shown(told)} URI    (or give a URI, e.g. mlflow+https://mlflow.example.org)",
     )
+
+
+def store_of(ref: str | None, option: str, told: str | None, default: str) -> str:
+    """The store that a reference names, or an option; both at once must name the same.
+
+    Raises
+    ------
+    UsageError
+    """
+    meant = parse_ref(ref).store if ref else None
+    if meant and told and store_name(told, default) != meant:
+        raise UsageError(f"{ref} is in the store {meant}, and {option} says {told}", "say one")
+    return meant or store_name(told, default)
 
 
 def store_name(told: str | None, default: str, names: StoreNames | None = None) -> str:

@@ -11,7 +11,6 @@ import pytest
 from catalog.cli import main
 from catalog.doctor import Finding, as_dict, examine, healthy, human
 from catalog.index import open_index
-from catalog.settings import load_settings
 
 PARTS = ("Python", "extra mlflow", "data folder", "cache folder", "index")
 
@@ -26,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def looked() -> dict[str, Finding]:
-    return {it.what: it for it in examine(load_settings())}
+    return {it.what: it for it in examine()}
 
 
 def test_a_new_installation_is_healthy_and_stays_as_it_was(home: Path) -> None:
@@ -98,7 +97,16 @@ def test_a_list_of_stores_that_cannot_be_read_is_told_in_words(
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 1
-    assert "stores.yaml" in capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "stores.yaml" in told and "cache folder" in told  # the rest was looked at
+
+
+def test_a_store_of_an_unknown_kind_hides_no_other(home: Path) -> None:
+    listed = "stores:\n  weird: {uri: 'foo:bar'}\n  good: {uri: 'memory:'}\n"
+    (home / "stores.yaml").write_text(listed)
+    found = looked()
+    assert found["store weird"].state == "failed" and "foo" in found["store weird"].words
+    assert found["store good"].state == "ok"
 
 
 def test_the_lines_say_what_to_type_only_where_something_is_wrong() -> None:
