@@ -20,7 +20,7 @@ from catalog.store_check import check_all
 from catalog.store_names import Named, StoreNames, add_store, read_names, remove_store
 from catalog.stores import Secret, open_named, open_store
 from catalog.stores.memory import MemoryStore
-from catalog.stores.named import secret_of, store_name
+from catalog.stores.named import secret_of, store_name, store_of
 
 LAB = Named("mlflow+https://mlflow.example.org", token_env="LAB_TOKEN")
 
@@ -239,3 +239,12 @@ def test_a_pipe_in_place_of_the_list_is_refused_and_not_waited_for(path: Path) -
     os.mkfifo(path)
     with pytest.raises(BadFile, match="is a pipe"):
         read_names(path)
+
+
+def test_a_reference_and_an_option_name_one_store_or_are_refused(path: Path) -> None:
+    add_store(path, "lab", Named("memory:"))
+    assert store_of("lab:toy@1", "--from", "lab", "mlflow") == "lab"
+    assert store_of("lab:toy@1", "--from", None, "mlflow") == "lab"
+    assert store_of("toy@1", "--from", "lab", "mlflow") == "lab"
+    with pytest.raises(UsageError, match="--from says mlflow"):
+        store_of("lab:toy@1", "--from", "mlflow", "mlflow")
