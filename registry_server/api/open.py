@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from registry_server.api.errors import TooMany
+from catalog.errors import CatalogError
 from registry_server.errors import Busy
 
 _SPARE = 1 << 30  # bytes of the disk that are left free
@@ -24,12 +24,12 @@ class Open:
         self._bytes = 0
 
     @contextmanager
-    def one(self, caller: str, most: int, refusal: TooMany, size: int = 0) -> Iterator[None]:
+    def one(self, caller: str, most: int, refusal: CatalogError, size: int = 0) -> Iterator[None]:
         """Count one of a caller, and the bytes that it may come to, until the block ends.
 
         Raises
         ------
-        TooMany
+        CatalogError
             `refusal`, if there would be more than `most` of this caller.
         """
         if self._of[caller] >= most:

@@ -12,15 +12,19 @@ import grpc.aio
 from starlette.types import Scope
 
 from catalog.errors import CatalogError, NotFound, UsageError
+from registry_server.api.open import Open
+from registry_server.auth.door import ask_again
 from registry_server.body import Intake
 from registry_server.engine import Engine
-from registry_server.errors import TooSlow, Unsupported
+from registry_server.errors import Busy, TooSlow, Unsupported
 from registry_server.inference_grpc.coding import decode, encode
 from registry_server.inference_grpc.gate import Gate, sentence
 from registry_server.inference_grpc.messages import SERVICE, read, write
 from registry_server.inference_grpc.methods import METHODS, UNSERVED, Method
 from registry_server.inference_grpc.wire import field, split
 
+_STREAMS = 64  # of one caller at a time; grpc has 1,024 calls for all of them
+_IDLE_SECONDS = 600.0  # between two messages of a stream
 _READERS = 64  # messages that arrive at a time: grpc holds each whole before we know its size
 _SMALL = 64 << 10  # bytes: up to here coding takes less than a visit to a thread costs
 _INFER = "/v2/models/{name}/infer"
@@ -47,7 +51,7 @@ class Calls:
 
     def __init__(self, engine: Engine, intake: Intake, gate: Gate) -> None:
         self._engine, self._intake, self._gate = engine, intake, gate
-        self._readers = asyncio.Semaphore(_READERS)
+        self._readers, self._streams = asyncio.Semaphore(_READERS), Open()
         works = {name: self._delegated(name, method) for name, method in METHODS.items()}
         unary = {
             **{name: (METHODS[name].path, work) for name, work in works.items()},
@@ -123,10 +127,15 @@ class Calls:
         """Answers in the order of the requests; one that is refused does not end the stream."""
 
         async def inside(scope: Scope) -> None:
-            while (message := await context.read()) is not grpc.aio.EOF:
-                with self._intake.holding(len(message)):
-                    call = Call(message, scope, context.time_remaining())
-                    await context.write(await self._streamed(call))
+            caller = scope["state"].get("caller")
+            who = caller.name if caller else str(scope["client"][0])
+            refused = Busy(f"you have {_STREAMS} streams open", "end one of them")
+            with self._streams.one(who, _STREAMS, refused):
+                while (message := await _next(context)) is not grpc.aio.EOF:
+                    await ask_again(scope)
+                    with self._intake.holding(len(message)):
+                        call = Call(message, scope, context.time_remaining())
+                        await context.write(await self._streamed(call))
 
         await self._gate.through(_INFER.partition("{")[0], context, inside)
 
@@ -136,6 +145,20 @@ class Calls:
         except CatalogError as exc:
             return write("ModelStreamInferResponse", {"error_message": sentence(exc, call.scope)})
         return b"".join(field(_INFER_RESPONSE, [reply]))
+
+
+async def _next(context: Any) -> Any:
+    """The next message of a stream.
+
+    Raises
+    ------
+    TooSlow
+    """
+    try:
+        async with asyncio.timeout(_IDLE_SECONDS):
+            return await context.read()
+    except TimeoutError as exc:
+        raise TooSlow(f"nothing came for {_IDLE_SECONDS:g} s") from exc
 
 
 def _unserved(name: str) -> Work:

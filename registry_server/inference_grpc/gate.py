@@ -14,9 +14,10 @@ import grpc
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from catalog.errors import CatalogError
+from registry_server.auth.caller import Unknown
 from registry_server.auth.door import Access, Door
 from registry_server.guard import Guard, Hosts
-from registry_server.refusal import refusal_of
+from registry_server.refusal import refusal, refusal_of
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -93,6 +94,9 @@ def sentence(error: CatalogError, scope: Scope) -> str:
 async def _inside(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await scope[_WORK](scope)
+    except Unknown:
+        await refusal(401, "the token is not valid any more", "")(scope, receive, send)
+        return
     except CatalogError as exc:
         await refusal_of(exc, scope["state"]["request_id"])(scope, receive, send)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from raw import call
 
 from registry_server.auth.door import Door
 from registry_server.auth.policy import need_outside
+from registry_server.auth.tokens import create_token, revoke_token
 from registry_server.background import running
 from registry_server.inference_grpc.listen import add_grpc
 from registry_server.inference_grpc.messages import CLASSES
@@ -22,6 +24,7 @@ PATHS = {name: method.path for name, method in METHODS.items()}
 PATHS |= dict.fromkeys(UNSERVED, "/v2") | {"ModelInfer": "/v2/models/{name}/infer"}
 ROLES = {"nobody": None, "reader": "reader", "owner": "publisher", "admin": "admin"}
 STRANGERS = ("revoked", "expired")
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +78,49 @@ def test_bearer_tokens_of_the_issuer_count_and_forged_ones_do_not(channel) -> No
 
 
 def test_a_stream_is_refused_before_it_begins(channel) -> None:
-    stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    stream = channel.stream_stream(STREAM)
     with pytest.raises(grpc.RpcError) as caught:
         next(stream(iter([b""]), timeout=20))
     assert caught.value.code().name == "UNAUTHENTICATED"
+
+
+def test_a_token_that_is_revoked_ends_its_stream_at_the_next_message(house, channel) -> None:
+    database = house.registry.database
+    secret, made = create_token(database, "streamer", "reader", 1)
+    messages: Queue[bytes] = Queue()
+    stream = channel.stream_stream(STREAM)
+    answers = stream(
+        iter(messages.get, None), timeout=20, metadata=(("authorization", f"Bearer {secret}"),)
+    )
+    messages.put(b"")
+    assert b"inputs" in next(answers)  # refused in words; the stream goes on
+    revoke_token(database, made.id)
+    messages.put(b"")
+    with pytest.raises(grpc.RpcError) as caught:
+        next(answers)
+    assert caught.value.code().name == "UNAUTHENTICATED"
+    messages.put(None)
+
+
+def test_nobody_can_hold_all_streams(house, channel) -> None:
+    stopped: Queue[bytes] = Queue()
+    stream = channel.stream_stream(STREAM)
+    metadata = tuple(house.headers["reader"].items())
+    held = [stream(iter(stopped.get, None), timeout=30, metadata=metadata) for _ in range(64)]
+    try:
+        for _ in range(64):
+            stopped.put(b"")
+        for it in held:
+            next(it)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stream(iter([b""]), timeout=20, metadata=metadata))
+        assert "64 streams" in caught.value.details()
+        other = tuple(house.headers["admin"].items())
+        assert next(stream(iter([b""]), timeout=20, metadata=other))
+    finally:
+        for it in held:
+            stopped.put(None)
+            it.cancel()
 
 
 def test_loading_is_in_the_audit_log_with_the_models_name(house, channel) -> None:
