@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from catalog.manifest import MANIFEST_FILE, Entry, Manifest, copy_verified
 from catalog.pull import read_manifest
 from catalog.signed import SIGNATURE_FILE
 from catalog.stores import Committed, Store
+from catalog.streams import CHUNK, Hasher
 
 Tell = Callable[[int, int], None]
 Signature = Literal["absent", "unchecked", "valid", "wrong"]
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,17 @@ def check_entry(store: Store, version: Committed, entry: Entry) -> str:
 
 
 def _differs(source: BinaryIO, entry: Entry) -> str:
-    sha, size = hashlib.sha256(), 0
-    while chunk := source.read(min(_CHUNK, entry.size - size + 1)):
-        sha.update(chunk)
-        size += len(chunk)
-        if size > entry.size:
-            return f"longer than its {entry.size:,} bytes"
+    size = 0
+    with Hasher() as hasher:
+        while chunk := source.read(min(CHUNK, entry.size - size + 1)):
+            hasher.update(chunk)
+            size += len(chunk)
+            if size > entry.size:
+                return f"longer than its {entry.size:,} bytes"
+        found = hasher.digest()
     if size < entry.size:
         return f"{size:,} of {entry.size:,} bytes"
-    return "" if f"sha256:{sha.hexdigest()}" == entry.digest else "differs"
+    return "" if found == entry.digest else "differs"
 
 
 def _signature(
