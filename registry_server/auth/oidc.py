@@ -58,8 +58,11 @@ def read_issuer(path: Path) -> Issuer:
         Naming the field that is wrong.
     """
     try:
-        document = load_yaml(path.read_text(encoding="utf-8")[:_MAX_FILE])
-        return _parse(document, path.parent)
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
+        if len(data) > _MAX_FILE:
+            raise ValueError(f"larger than {_MAX_FILE:,} bytes")
+        return _parse(load_yaml(data.decode("utf-8")), path.parent)
     except (OSError, ValueError) as exc:
         raise BadFile(f"{path}: {exc}", "docs/registry.md has an example") from exc
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnxruntime as ort
 import pytest
-from tiny_models import KINDS
+from tiny_models import KINDS, direct, rows
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
@@ -23,15 +23,6 @@ def tensor(name: str, array: np.ndarray, datatype: str, binary: bool = True) -> 
     tensor = InferInput(name, list(array.shape), datatype)
     tensor.set_data_from_numpy(array, binary_data=binary)
     return tensor
-
-
-def direct(versions: dict, ref: str, **inputs: np.ndarray) -> list[np.ndarray]:
-    session = ort.InferenceSession(versions[ref].folder / "model.onnx")
-    return session.run(None, inputs)
-
-
-def rows(n: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
 
 
 def test_server_and_models_are_live_and_ready(client) -> None:

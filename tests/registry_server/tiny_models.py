@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -165,3 +166,14 @@ def fixed(folder: Path) -> None:
         [value("x", TensorProto.FLOAT, [2, 4])],
         [value("y", TensorProto.FLOAT, [2, 4])],
     )
+
+
+def rows(n: int, seed: int = 0) -> np.ndarray:
+    """n rows of four numbers: what most of these models take."""
+    return np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
+
+
+def direct(versions: dict, ref: str, **inputs: np.ndarray) -> list[np.ndarray]:
+    """What ONNX Runtime itself answers."""
+    session = ort.InferenceSession(versions[ref].folder / "model.onnx")
+    return session.run(None, inputs)

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from raw import Served
-from tiny_models import KINDS
+from tiny_models import KINDS, direct, rows
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
@@ -27,15 +27,6 @@ def tensor(name: str, array: np.ndarray, datatype: str) -> InferInput:
     tensor = InferInput(name, list(array.shape), datatype)
     tensor.set_data_from_numpy(array)
     return tensor
-
-
-def rows(n: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
-
-
-def direct(versions: dict, ref: str, **inputs: np.ndarray) -> list[np.ndarray]:
-    session = ort.InferenceSession(versions[ref].folder / "model.onnx")
-    return session.run(None, inputs)
 
 
 def test_server_and_models_are_live_and_ready(client) -> None:
