@@ -8,9 +8,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from catalog.errors import UsageError
 from registry_server.asked import MODEL, VERSION, address_of, engine_of, small_json, unless_gone
+from registry_server.body import Intake
 from registry_server.describe import identity
 from registry_server.engine import Engine, Model
 from registry_server.generating import generated, read_order
@@ -24,6 +26,7 @@ _SMALL_BODY = 16 << 10  # bytes
 _SMALL_ORDER = 64 << 10  # bytes
 _SMALL_RAW = 256 << 10  # bytes
 _SMALL_JSON = 512  # elements
+_SMALL_ANSWER = 1 << 20  # bytes: up to here a client that does not read costs little
 
 router = APIRouter()
 
@@ -37,7 +40,8 @@ async def infer(request: Request) -> Response:
     lengths = request.headers.getlist(_HEADER_LENGTH)
     if len(lengths) > 1:
         raise UsageError("Inference-Header-Content-Length is there twice")
-    async with request.app.state.intake.body(request) as body:
+    intake: Intake = request.app.state.intake
+    async with intake.body(request) as body:
         args = (body, lengths[0] if lengths else None, engine.limits)
         small = len(body) <= _SMALL_BODY
         asked = decode(*args) if small else await engine.in_thread(decode, *args)
@@ -50,7 +54,7 @@ async def infer(request: Request) -> Response:
                 deadline=None if asked.seconds is None else start + asked.seconds,
             ),
         )
-        return await _answer(engine, model, asked, outputs)
+        return await _answer(engine, intake, model, asked, outputs)
 
 
 @router.post(MODEL + "/generate")
@@ -64,11 +68,13 @@ async def generate(request: Request) -> Response:
     )
     said = {"unit": "GeV", **({"outside": remarks} if remarks else {})}
     asked = Asked(None, {}, {}, order.binary)
-    return await _answer(engine, model, asked, {"showers": showers}, said)
+    intake = request.app.state.intake
+    return await _answer(engine, intake, model, asked, {"showers": showers}, said)
 
 
 async def _answer(
     engine: Engine,
+    intake: Intake,
     model: Model,
     asked: Asked,
     outputs: Mapping[str, Array],
@@ -82,9 +88,30 @@ async def _answer(
     args = (head, asked, outputs, engine.limits)
     small = all(_is_small(array, asked.is_binary(name)) for name, array in outputs.items())
     answer, length = encode(*args) if small else await engine.in_thread(encode, *args)
-    if length is None:
-        return Response(answer, media_type="application/json")
-    return Response(answer, 200, {_HEADER_LENGTH: str(length)}, "application/octet-stream")
+    headers, kind = None, "application/json"
+    if length is not None:
+        headers, kind = {_HEADER_LENGTH: str(length)}, "application/octet-stream"
+    if len(answer) <= _SMALL_ANSWER:
+        return Response(answer, 200, headers, kind)
+    return _Held(intake, answer, headers, kind)
+
+
+class _Held(Response):
+    """A large answer: until its client has read it, it counts as bytes that the server holds."""
+
+    def __init__(
+        self, intake: Intake, answer: bytes, headers: Mapping[str, str] | None, kind: str
+    ) -> None:
+        super().__init__(answer, 200, headers, kind)
+        self._intake = intake
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._intake.holding(len(self.body)):
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": self.body, "more_body": True})
+            # It is this one that waits until the client has read the other.
+            await send({"type": "http.response.body", "body": b""})
 
 
 def _is_small(array: Array, binary: bool) -> bool:
