@@ -22,6 +22,8 @@ _PARTS = (1, 2, 3, 4, 5, 7, 10, 32)  # add up to _BATCH; every remainder of 4 an
 _QUICK = 1e-3  # seconds a row may take on one core
 _PATIENCE = 5e-3  # seconds a row may take for batching to be looked at: 0.5 s of checks
 _ABOVE_FILE = 2 << 20  # bytes
+# Bytes of a session without weights. Less can be measured: what others free meanwhile is taken off.
+_SESSION = 72 << 10
 
 Feed = dict[str, Array]
 
@@ -60,7 +62,7 @@ def load(version: Servable, found: Found, limits: Limits, threads: int) -> Model
         if model.row_seconds > _QUICK and threads > 1:
             model = replace(model, session=None)  # the one before the next: never both in memory
             model = _timed(_opened(path, found, limits, threads), rows)
-    held = max(held_bytes() - before, path.stat().st_size)
+    held = max(held_bytes() - before, file_bytes(version.folder) + _SESSION)
     model = replace(model, bytes=held)
     why = _why_unbatched(model, rows)
     if why or rows is None:

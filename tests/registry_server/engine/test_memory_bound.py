@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -68,16 +70,25 @@ def test_two_hundred_models_pass_through_room_for_twenty(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_thousand_models_leave_nothing_behind(tmp_path: Path) -> None:
-    versions = made(tmp_path, 1000, SIZE)
     bound = 100 << 20
+    # As a server: in a process whose memory nothing else takes or frees.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        loaded, closed = alone.submit(_grown_by_a_thousand, tmp_path, bound).result()
+    assert loaded < bound + (4 << 20)
+    assert closed < 4 << 20
+
+
+def _grown_by_a_thousand(root: Path, bound: int) -> tuple[int, int]:
+    """Bytes more than with one model: after 3,000 requests, and when the engine is closed."""
+    versions = made(root, 1000, SIZE)
     engine = Engine(MemorySource(versions), threads=1, memory=bound)
     asyncio.run(engine.model("m0"))  # ONNX Runtime's own
     before = held_bytes() - engine.memory[0]
     asyncio.run(ask_in_random_order(engine, versions, 3000))
-    assert held_bytes() - before < bound + (10 << 20)
+    loaded = held_bytes() - before
     engine.close()
     give_back_memory()
-    assert held_bytes() - before < 10 << 20
+    return loaded, held_bytes() - before
 
 
 def test_the_measured_size_is_that_of_the_weights(tmp_path: Path) -> None:
