@@ -6,9 +6,9 @@ optimisers, a frozen backbone and LoRA's extra weights need nothing special.
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,19 +66,20 @@ class Ranks:
         return float(told)
 
 
-@contextmanager
-def joined() -> Iterator[Ranks]:
-    """Join the processes of torchrun (gloo on CPU, nccl on GPU), if it started this one."""
+def joined() -> Ranks:
+    """Join the processes of torchrun (gloo on CPU, nccl on GPU), if it started this one.
+
+    Once joined it stays so: an adaptation trains twice, and its processes cannot meet a second
+    time at the address torchrun gave them.
+    """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     if world == 1:
-        yield Ranks(0, 1, device)
-        return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Ranks(rank, world, device)
-    finally:
-        dist.destroy_process_group()
+        return Ranks(0, 1, device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return Ranks(rank, world, device)

@@ -58,7 +58,8 @@ def fit(
     UsageError
         Nothing would train, the batch cannot be shared, or the snapshot is of another run.
     """
-    with joined() as ranks, _signals(running.folder) as asked:
+    ranks = joined()
+    with _signals(running.folder) as asked:
         run = _Run(learner, plan, judge, running, ranks)
         stopped = run.train(asked)
         weights, curve = run.best_weights(), tuple(run.curve)
@@ -72,6 +73,7 @@ def fit(
         share=run.share,
         pace=run.pace(),
         device=device_name(ranks),
+        before_s=run.before_s,
     )
 
 
@@ -92,6 +94,7 @@ class _Run:
     tracker: Tracker | None = None
     busy: float = 0.0  # seconds of training in this process, without judging
     done: int = 0  # steps in this process
+    before_s: float = 0.0  # seconds before the snapshot that this process went on from
 
     def __post_init__(self) -> None:
         recipe, learner, device = self.plan.recipe, self.learner, self.ranks.device
@@ -232,7 +235,8 @@ class _Run:
     def _must_stop(self, asked: Sequence[int]) -> str:
         """Write a snapshot if it is time; end where a signal or the budget says so."""
         now, budget = time.monotonic(), self.running.budget_s
-        late = budget is not None and now - self.began >= budget and self.step < self.plan.steps
+        spent = self.before_s + now - self.began
+        late = budget is not None and spent >= budget and self.step < self.plan.steps
         order = int(self.ranks.agree(float(asked[0]) if asked else -1.0 if late else 0.0))
         if order > 0 or now - self.saved >= self.running.snapshot_s:
             self._save()
@@ -256,6 +260,7 @@ class _Run:
             "step": self.step,
             "best": [self.best_step, self.best_score],
             "idle": self.idle,
+            "seconds": self.before_s + self.saved - self.began,
             "curve": [list(asdict(judged).values()) for judged in self.curve],
             "mlflow": self.tracker.run_id if self.tracker else None,
         }
@@ -276,6 +281,7 @@ class _Run:
         self.loss.copy_(tensors["loss"])
         self.step, self.idle = notes["step"], notes["idle"]
         self.best_step, self.best_score = notes["best"]
+        self.before_s = notes.get("seconds", 0.0)
         self.curve = [Judged(*row) for row in notes["curve"]]
         run_id: str | None = notes["mlflow"]
         return run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,11 @@ from catalog.adapt.family import (
     Checkpoint,
     Family,
     Plan,
-    Progress,
     Running,
     Trained,
+    first_rank,
     load_family,
     read_checkpoint,
-    silent,
 )
 from catalog.adapt.judge import make_judge, training_data
 from catalog.adapt.recipe import Recipe, default_recipe, measured
@@ -49,6 +49,7 @@ class AdaptResult:
     """What was done; `folder` is a version folder, ready to be published.
 
     steps : planned; `run.steps` were done
+    seconds : all of them, also those before it was stopped and resumed
     energy_kwh : of the whole machine during training, None where it has no counters
     """
 
@@ -72,36 +73,45 @@ def adapt(
     recipe: Recipe | None = None,
     steps: int | None = None,
     seed: int = 0,
-    budget_s: float | None = None,
-    progress: Progress | None = None,
-) -> AdaptResult:
+    running: Running | None = None,
+) -> AdaptResult | None:
     """Train on the first `showers` of `target` and write the child's version folder to `out`.
 
     A quarter of them chooses the step by w1_geomean; the others train. Without a recipe, the one
     that was measured best for this family and about as many showers. Strategy "scratch" trains the
-    parent's architecture from nothing. The same inputs give the same bytes, unless `budget_s` ends
-    the training early.
+    parent's architecture from nothing. The same inputs give the same bytes, unless a budget ends
+    the training early. Under torchrun every process calls this; only the first one writes, the
+    others return None.
 
     Raises
     ------
     UsageError, BadFile, MissingExtra, NotFound
     """
-    recipe = recipe or default_recipe(parent.card.family or "", showers)
-    recipe = measured(recipe, parent.card.family or "", showers)
-    steps = steps if steps is not None else recipe.steps or STEPS
-    _check(parent, target, showers, steps)
-    refuse_taken(out)
+    recipe, steps = settled(parent, showers, recipe, steps)
+    check_possible(parent, target, showers, steps)
+    if first_rank():
+        refuse_taken(out)
     started, meter = time.monotonic(), Meter()
     checkpoint, family = _open(parent)
     used = _with_fraction(target.part(0, showers))
-    plan = Plan(recipe, steps, seed, min(recipe.batch or _BATCH, showers))
-    running = Running(progress=progress or silent, budget_s=budget_s)
-    run = _train(family, checkpoint, used, plan, running)
-    energy = meter.kwh()
+    plan = Plan(recipe, steps, seed, _batch(recipe, showers))
+    run = _train(family, checkpoint, used, plan, running or Running())
+    if not first_rank():
+        return None
+    energy = None if run.before_s else meter.kwh()  # an earlier process took the rest
     with new_folder(out) as folder:
         card = _write(folder, family, run, parent, used, plan)
-    seconds = round(time.monotonic() - started, 2)
+    seconds = round(time.monotonic() - started + run.before_s, 2)
     return AdaptResult(out, card, recipe, showers, steps, seed, seconds, run, energy)
+
+
+def settled(
+    parent: Pulled, showers: int, recipe: Recipe | None, steps: int | None
+) -> tuple[Recipe, int]:
+    """The recipe and the steps that an adaptation takes, where they were left open."""
+    family = parent.card.family or ""
+    recipe = measured(recipe or default_recipe(family, showers), family, showers)
+    return recipe, steps if steps is not None else recipe.steps or STEPS
 
 
 def unseen(target: ShowerSet, showers: int) -> ShowerSet:
@@ -123,7 +133,13 @@ def unseen(target: ShowerSet, showers: int) -> ShowerSet:
     return target.part(showers)
 
 
-def _check(parent: Pulled, target: ShowerSet, showers: int, steps: int) -> None:
+def check_possible(parent: Pulled, target: ShowerSet, showers: int, steps: int) -> None:
+    """Refuse what cannot be adapted.
+
+    Raises
+    ------
+    UsageError, NothingFits
+    """
     if steps < 1:
         raise UsageError(f"{steps} steps are no training", "give at least --steps 1")
     if showers < MIN_SHOWERS:
@@ -157,6 +173,13 @@ def _open(parent: Pulled) -> tuple[Checkpoint, Family]:
             f"{parent.card.family!r}"
         )
     return checkpoint, load_family(checkpoint.family)
+
+
+def _batch(recipe: Recipe, showers: int) -> int:
+    """Showers per step: what every process of torchrun can have an equal share of."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    batch = min(recipe.batch or _BATCH, showers)
+    return max(batch - batch % world, world)
 
 
 def _with_fraction(used: ShowerSet) -> ShowerSet:

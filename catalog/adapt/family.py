@@ -7,6 +7,7 @@ model: it rebuilds it from a name, a JSON configuration and arrays.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,7 @@ class Trained:
     steps : steps done; `best` is the one that was kept
     stopped : "steps", or what ended it earlier: "budget", "patience", "diverged"
     share : of the parameters, how many trained
+    before_s : seconds of training before the snapshot that this process went on from
     """
 
     checkpoint: Checkpoint
@@ -153,6 +155,7 @@ class Trained:
     share: float
     pace: Pace
     device: str
+    before_s: float = 0.0
 
 
 class Family(Protocol):
@@ -201,6 +204,11 @@ class Family(Protocol):
     ) -> tuple[list[TensorSpec], list[TensorSpec]]:
         """Write one ONNX file: showers (and conditions) -> score, larger fits better."""
         ...
+
+
+def first_rank() -> bool:
+    """Whether this process is the only one, or the one of torchrun's that judges and writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def load_family(name: str) -> Family:

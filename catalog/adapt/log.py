@@ -34,8 +34,9 @@ class Adaptation:
     machine has no counters. `target_fingerprint` is the digest of the fingerprint of the showers
     adapted on, `target_vector` its short vector; `scores` are the parent's before training, by name
     (`catalog.scoring.probe`); `detector` describes the calorimeter of the target (name, type,
-    stack), by which runs on one are known whatever it was called. Records of before these were kept
-    have none.
+    stack), by which runs on one are known whatever it was called; `where` is the place it was
+    launched on and `usd` what that took there, where a rate is known. Records of before these were
+    kept have none.
     """
 
     family: str
@@ -62,6 +63,8 @@ class Adaptation:
     target_vector: tuple[_Finite, ...] = ()
     scores: dict[str, _Finite] = field(default_factory=dict)
     detector: dict[str, Any] = field(default_factory=dict)
+    where: str = ""
+    usd: _Distance | None = None
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from catalog.adapt.adapt import AdaptResult
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH
-from catalog.adapt.log import Adaptation
+from catalog.adapt.log import Adaptation, append_log
 from catalog.fingerprint.vector import vector_of
 from catalog.fingerprint.version import of_training
 from catalog.index import open_index
@@ -41,6 +41,19 @@ class Finished:
     def helped(self) -> bool:
         """Whether the adapted model is nearer to the target than its parent was."""
         return self.gain.w1[AFTER] < self.gain.w1[BEFORE]
+
+
+def keep(
+    done: Finished, settings: Settings, publish: bool, say: Callable[[str], None]
+) -> str | None:
+    """Record what was done; if `publish`, and it helped, also publish the child: its reference.
+
+    Raises
+    ------
+    CheckFailed, StoreError, NotAuthorised
+    """
+    append_log(settings.home, records(done))
+    return publish_child(done, settings, say) if publish else None
 
 
 def records(done: Finished) -> list[Adaptation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from catalog.adapt.family import (
     Running,
     Trained,
     TrainingData,
+    first_rank,
     load_family,
 )
 from catalog.adapt.judge import make_judge, training_data
@@ -78,11 +78,6 @@ def default_name(family: str, sets: Sequence[ShowerSet]) -> str:
     return f"{family}-{sets[0].detector.name}"[:64]
 
 
-def unfinished(out: Path) -> Path:
-    """Where the snapshots of a run that will become `out` lie."""
-    return out.with_name(f"{out.name}.unfinished")
-
-
 def train(
     family_name: str,
     sets: Sequence[ShowerSet],
@@ -113,11 +108,11 @@ def train(
     kept = kept or min(_MOST_KEPT, round(_KEPT * len(sets[0])))
     data, judge = _data(family.shape(start.config), sets, kept)
     run = family.train(data, start, plan, judge, running)
-    if os.environ.get("RANK", "0") != "0":
+    if not first_rank():
         return None
     spent: dict[str, Any] = {
         "device": run.device,
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(time.monotonic() - started + run.before_s, 1),
         "energy_kwh": meter.kwh(),
     }
     if dataset:

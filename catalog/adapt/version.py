@@ -81,6 +81,11 @@ def _digest(text: str) -> str | None:
     return f"sha256:{found[1]}" if found else None
 
 
+def unfinished(out: Path) -> Path:
+    """Where the snapshots of a run that will become `out` lie."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
 def refuse_taken(out: Path) -> None:
     """Refuse a folder with something in it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

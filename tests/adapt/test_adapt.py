@@ -9,6 +9,7 @@ import pytest
 
 from catalog.adapt.adapt import adapt, unseen
 from catalog.adapt.compare import AFTER, BEFORE, SCRATCH, compare
+from catalog.adapt.family import Running
 from catalog.adapt.recipe import default_recipe, load_recipe
 from catalog.card import read_card
 from catalog.errors import BadFile, CatalogError, UsageError
@@ -88,7 +89,7 @@ def test_progress_ends_with_the_last_step(
     seen: list[tuple[int, int]] = []
     adapt(
         parent, target, showers=40, steps=3, out=tmp_path / "c",
-        progress=lambda done, steps: seen.append((done, steps)),
+        running=Running(progress=lambda done, steps: seen.append((done, steps))),
     )  # fmt: skip
     assert seen[-1] == (3, 3)
 
@@ -157,7 +158,9 @@ def test_a_model_that_generates_nothing_cannot_be_adapted(
 def test_the_budget_ends_training_at_the_best_step_so_far(
     parent: Pulled, target: ShowerSet, tmp_path: Path
 ) -> None:
-    done = adapt(parent, target, showers=40, steps=10**6, budget_s=0.2, out=tmp_path / "c")
+    done = adapt(
+        parent, target, showers=40, steps=10**6, running=Running(budget_s=0.2), out=tmp_path / "c"
+    )
     assert done.run.stopped == "budget"
     assert done.run.steps < 10**5
     scores = {judged.step: judged.score for judged in done.run.curve}

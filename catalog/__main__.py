@@ -1,0 +1,5 @@
+"""`python -m catalog`, and `torchrun ... -m catalog adapt`: the command line."""
+
+from catalog.cli import main
+
+main()
