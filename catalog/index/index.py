@@ -11,15 +11,18 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from catalog.index.page import Page, read_page
+from catalog.index.present import as_json
 from catalog.index.protocol import Database
-from catalog.index.put import forget, mark_twins, put_rows
+from catalog.index.put import forget, mark_twins, put_rows, whole_rows
 from catalog.index.query import Query
 from catalog.index.row import Before, Key, Places, Row
 from catalog.index.sql import JOINED, SHOWN, asked, chunks, marks, plain, read_row
-from catalog.index.where import where_of
+from catalog.index.where import hits_of
 from catalog.refs import prefix_of
 
 if TYPE_CHECKING:
+    from catalog.index.facets import Facets
     from catalog.stores.protocol import Alias, Changes
 
 _IN_ORDER = "ORDER BY name, version, store"
@@ -130,9 +133,12 @@ class Index:
             return
         with self._db.transaction():
             forget(self._db, new)  # what was known under that name is older, or of another store
-            for table in ("versions", "aliases", "syncs"):
+            rows = [replace(it, store=new) for it in whole_rows(self._db, "AND store = ?", old)]
+            put_rows(self._db, rows)
+            for table in ("aliases", "syncs"):
                 sql = f"UPDATE {table} SET store = ? WHERE store = ?"  # noqa: S608
                 self._db.run(sql, [plain((new, old))])
+            forget(self._db, old)
 
     def forget_store(self, store: str) -> None:
         """Drop what is known of a store: its name may mean another one next time."""
@@ -142,22 +148,46 @@ class Index:
     def search(self, query: Query, prefer: str = "") -> tuple[int, list[Row]]:
         """(number of matches, `query.limit` of them after `query.skip`) in a stable order.
 
-        A version that lies in several stores counts once, as that of the store `prefer` if it lies
-        there; `ref` names the store of every other one.
+        A number above `query.counted` says that there are more. A version that lies in several
+        stores counts once, as that of the store `prefer` if it lies there; `ref` names the store
+        of every other one.
         """
-        where, values = where_of(query, self._db.found)
-        # Only the numbers of a page are sorted, which an index holds; then its rows are read.
-        first = f"SELECT id AS shown FROM versions{where} {_IN_ORDER} LIMIT ? OFFSET ?"  # noqa: S608
-        source = f"({first}) AS page JOIN versions ON versions.id = shown"
-        rows = self._rows(_IN_ORDER, *values, query.limit, query.skip, source=source)
-        total = query.skip + len(rows)
-        if len(rows) in (0, query.limit):  # to count costs more than to list, where much matches
-            total = int(self._ask(f"SELECT count(*) FROM versions{where}", *values)[0][0])  # noqa: S608
-        if not prefer:
-            return total, rows
-        if not (query.store or query.gone):
-            rows = self._preferred(rows, prefer)
-        return total, [_prefixed(row, prefer) for row in rows]
+        hits, values = hits_of(query, self._db)
+        found = self._ask(
+            f"WITH hits AS ({hits}), page AS (SELECT id AS shown, place AS at FROM hits "  # noqa: S608
+            "ORDER BY place LIMIT ? OFFSET ?) "
+            f"SELECT (SELECT count(*) FROM hits), {', '.join(SHOWN)} FROM page "
+            "JOIN versions ON versions.id = page.shown JOIN texts ON texts.version_id = versions.id"
+            " ORDER BY at",
+            *values, query.limit, query.skip,
+        )  # fmt: skip
+        rows = self._with_aliases([read_row(item) for _, *item in found])
+        total = int(found[0][0]) if found else 0
+        if not found and query.skip:  # behind the last one
+            total = int(self._ask(f"SELECT count(*) FROM ({hits}) AS hits", *values)[0][0])  # noqa: S608
+        return total, self._as_of(rows, query, prefer)
+
+    def page(self, query: Query, prefer: str) -> Page:
+        """The same search for a server: each model as the JSON text that it sends."""
+        return read_page(self._db, query, prefer, lambda ids: self._told(ids, query, prefer))
+
+    def facets(self, query: Query, technology: str = "") -> Facets:
+        """How many versions each filter of a search would leave."""
+        from catalog.index.facets import count_facets
+
+        return count_facets(self._db, query, technology)
+
+    def of_technology(self, query: Query, technology: str) -> Query:
+        """The query for models of detectors of one technology; "" asks for any."""
+        from catalog.index.facets import with_technology
+
+        return with_technology(query, technology, self.technologies() if technology else {})
+
+    def technologies(self) -> dict[str, str]:
+        """{detector: technology}, where it is known."""
+        from catalog.index.facets import technologies
+
+        return technologies(self._db)
 
     def places(self, row: Row) -> Places:
         """The stores that hold this version now, and those with another under its number."""
@@ -240,10 +270,27 @@ class Index:
             here |= {(it.name, it.digest): it for it in found if it.store == store and not it.gone}
         return [here.get((row.name, row.digest), row) for row in rows]
 
-    def _rows(self, tail: str, *values: object, source: str = "versions") -> list[Row]:
-        joined = f"{source} JOIN texts ON texts.version_id = versions.id"
-        found = self._ask(f"SELECT {', '.join(SHOWN)} FROM {joined} {tail}", *values)  # noqa: S608
-        rows = [read_row(item) for item in found]
+    def _as_of(self, rows: list[Row], query: Query, prefer: str) -> list[Row]:
+        """The rows as one sees them whose usual store is `prefer`."""
+        if prefer and not (query.store or query.gone):
+            rows = self._preferred(rows, prefer)
+        return [_prefixed(row, prefer) for row in rows] if prefer else rows
+
+    def _told(self, ids: Sequence[int], query: Query, prefer: str) -> dict[int, str]:
+        """The JSON of versions that are not told by their parts alone."""
+        rows: dict[int, Row] = {}
+        for chunk in chunks(ids):
+            sql = f"SELECT id, {', '.join(SHOWN)} FROM {JOINED} WHERE id IN ({marks(len(chunk))})"  # noqa: S608
+            rows |= {int(number): read_row(item) for number, *item in self._ask(sql, *chunk)}
+        seen = self._as_of(self._with_aliases(list(rows.values())), query, prefer)
+        told = (as_json(*it) for it in zip(seen, self.all_places(seen), strict=True))
+        return dict(zip(rows, told, strict=True))
+
+    def _rows(self, tail: str, *values: object) -> list[Row]:
+        sql = f"SELECT {', '.join(SHOWN)} FROM {JOINED} {tail}"  # noqa: S608
+        return self._with_aliases([read_row(item) for item in self._ask(sql, *values)])
+
+    def _with_aliases(self, rows: list[Row]) -> list[Row]:
         aliases: dict[tuple[str, str, int], list[str]] = {}
         for names in chunks(sorted({row.name for row in rows})):
             sql = (

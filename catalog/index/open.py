@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_index(where: Settings | Path) -> Iterator[Index]:
-    """Open (and create, if absent) the index: `Settings.index`, else the SQLite file of the home.
+    """Open (and create, if absent) the index: of the registry, `Settings.index`, or the home's.
 
     where : a folder stands for the SQLite file in it
 
@@ -27,7 +27,12 @@ def open_index(where: Settings | Path) -> Iterator[Index]:
     MissingExtra
         It is in PostgreSQL, and `psycopg` is not installed.
     """
-    if isinstance(where, Path) or not where.index:
+    if not isinstance(where, Path) and where.registry:
+        from catalog.remote.connect import connect
+        from catalog.remote.index import RemoteIndex
+
+        yield RemoteIndex(connect(where.registry))
+    elif isinstance(where, Path) or not where.index:
         with open_file(where if isinstance(where, Path) else where.home) as file:
             yield Index(file)
     else:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
-from catalog.errors import MissingExtra, NotAuthorised, StoreError, UsageError
+from catalog.errors import MissingExtra, NotAuthorised, StoreError, Unreachable, UsageError
 from catalog.index.postgres_schema import STEPS
-from catalog.index.protocol import Values
+from catalog.index.protocol import Found, Values
+from catalog.index.put import put_rows, whole_rows
 
 try:
     import psycopg
@@ -41,7 +43,7 @@ class PostgresDatabase:
     """A `Database` over one connection, made again when it is lost."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._name = url, _name_of(url)
+        self._url, self._name = url, name_of(url)
         self._writing = False
         self._connection = self._connect()
 
@@ -65,7 +67,7 @@ class PostgresDatabase:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """The only writer while it lasts; readers go on."""
-        if self._connection.closed:
+        if not self._answers():
             self._reconnect()
         with self._translated(), self._connection.transaction():
             self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -75,9 +77,19 @@ class PostgresDatabase:
             finally:
                 self._writing = False
 
-    def found(self, words: Sequence[str]) -> tuple[str, str]:
-        """A tsquery; there are only letters and digits in the words."""
-        return "found @@ CAST(? AS tsquery)", " & ".join(f"'{word}':*" for word in words)
+    def found(self, words: Sequence[Sequence[str]], terms: Sequence[str] = ()) -> Found:
+        """A tsquery; there are only letters and digits in the words, and `_` in the terms."""
+        groups = [
+            " | ".join(f"'{it[:-1]}':*" if it.endswith("*") else f"'{it}'" for it in group)
+            for group in (*words, *([it] for it in terms))
+        ]
+        query = " & ".join(f"({group})" for group in groups)
+        condition = "found @@ CAST(? AS tsquery)"
+        return Found(condition, query, "versions", condition, "place")
+
+    def joined(self, line: str, order: str) -> str:
+        """It sorts what it joins."""
+        return f"string_agg({line}, E'\\n' ORDER BY {order})"
 
     def close(self) -> None:
         """Hang up."""
@@ -93,13 +105,28 @@ class PostgresDatabase:
                 self._url, autocommit=True, prepare_threshold=None, application_name="catalog",
                 client_encoding="UTF8",
             )  # fmt: skip
+            self._connection = connection
             try:
                 connection.execute(_SESSION)
-                _migrate(connection, self._name)
+                migrate(connection, self._name, "catalog", STEPS, self._renew)
             except BaseException:
                 connection.close()
                 raise
             return connection
+
+    def _answers(self) -> bool:
+        """Whether the connection holds: one that nobody used for long may have been lost."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def _renew(self, found: int) -> None:
+        """Put again what an older catalog put, which knew neither places nor terms."""
+        rows = whole_rows(self) if 0 < found < 2 else iter(())
+        while batch := list(islice(rows, 1000)):
+            put_rows(self, batch)
 
     def _reconnect(self) -> None:
         for left, pause in enumerate(_PAUSES, start=1 - len(_PAUSES)):
@@ -117,7 +144,7 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as exc:
-            raise _ours(exc, self._name) from exc
+            raise translated(exc, self._name) from exc
 
 
 @contextmanager
@@ -135,35 +162,47 @@ def connected(url: str) -> Iterator[PostgresDatabase]:
         database.close()
 
 
-def _migrate(connection: Connection, name: str) -> None:
-    """Run the steps that this database has not seen; of several processes one does it."""
-    found = _version(connection)
-    if found == len(STEPS):
+def migrate(
+    connection: Connection, name: str, schema: str, steps: Sequence[str],
+    after: Callable[[int], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Run the steps that a schema has not seen; of several processes one does it.
+
+    after : is told the version that was found, in the same transaction
+
+    Raises
+    ------
+    StoreError
+    """
+    found = _version(connection, schema)
+    if found == len(steps):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        found = _version(connection)
-        if found > len(STEPS):
+        found = _version(connection, schema)
+        if found > len(steps):
             raise StoreError(
                 f"{name}: written by a later version of the catalog (schema {found})",
                 "pip install --upgrade hep-model-catalog",
             )
         if not found:
             _check_encoding(connection, name)
-            connection.execute("CREATE SCHEMA IF NOT EXISTS catalog")
-            connection.execute("CREATE TABLE catalog.schema_version (version integer NOT NULL)")
-            connection.execute("INSERT INTO catalog.schema_version VALUES (0)")
-        for step in STEPS[found:]:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            connection.execute(f"CREATE TABLE {schema}.schema_version (version integer NOT NULL)")
+            connection.execute(f"INSERT INTO {schema}.schema_version VALUES (0)")  # noqa: S608
+        for step in steps[found:]:
             connection.execute(step)
-        connection.execute("UPDATE catalog.schema_version SET version = %s", [len(STEPS)])
+        after(found)
+        connection.execute(f"UPDATE {schema}.schema_version SET version = %s", [len(steps)])  # noqa: S608
 
 
-def _version(connection: Connection) -> int:
+def _version(connection: Connection, schema: str) -> int:
     # Not to_regclass: while it waited for the lock, a session may miss what the first one made.
-    sql = "SELECT 1 FROM pg_tables WHERE schemaname = 'catalog' AND tablename = 'schema_version'"
-    if not connection.execute(sql).fetchall():
+    sql = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'schema_version'"
+    if not connection.execute(sql, [schema]).fetchall():
         return 0
-    return int(connection.execute("SELECT version FROM catalog.schema_version").fetchall()[0][0])
+    sql = f"SELECT version FROM {schema}.schema_version"  # noqa: S608
+    return int(connection.execute(sql).fetchall()[0][0])
 
 
 def _check_encoding(connection: Connection, name: str) -> None:
@@ -175,7 +214,7 @@ def _check_encoding(connection: Connection, name: str) -> None:
         )
 
 
-def _ours(exc: psycopg.Error, name: str) -> StoreError | NotAuthorised:
+def translated(exc: psycopg.Error, name: str) -> StoreError | NotAuthorised:
     """What the user can act on."""
     first = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
     if isinstance(exc, errors.InsufficientPrivilege | errors.InvalidAuthorizationSpecification):
@@ -183,9 +222,9 @@ def _ours(exc: psycopg.Error, name: str) -> StoreError | NotAuthorised:
     if "authentication failed" in first or "no password supplied" in first:
         return NotAuthorised(f"{name}: {first}", _FORM)
     if isinstance(exc, errors.LockNotAvailable):
-        return StoreError(f"{name}: another process has been writing for 30 s", "try again later")
+        return Unreachable(f"{name}: another process has been writing for 30 s", "try again later")
     if isinstance(exc, errors.OperationalError | errors.InterfaceError):
-        return StoreError(
+        return Unreachable(
             f"{name}: {first}",
             "check that the server runs and can be reached, then type the command again: nothing "
             "was half-written, and doing it twice does no harm",
@@ -207,7 +246,7 @@ def _ours(exc: psycopg.Error, name: str) -> StoreError | NotAuthorised:
     )
 
 
-def _name_of(url: str) -> str:
+def name_of(url: str) -> str:
     """What may be printed of an address: no password, and nothing that was not understood."""
     try:
         parts = {key: str(value) for key, value in conninfo_to_dict(url).items()}

@@ -59,4 +59,16 @@ CREATE TABLE syncs (
   address text NOT NULL
 );
 """,
+    # What went before is put again by `PostgresDatabase`, with its filters as words and its JSON.
+    """
+ALTER TABLE versions ADD COLUMN place bigint NOT NULL DEFAULT 0;
+UPDATE versions SET place = it.place FROM (
+  SELECT id, row_number() OVER (ORDER BY name, version, store) * 4294967296 AS place FROM versions
+) AS it WHERE it.id = versions.id;
+CREATE INDEX versions_place ON versions (place);
+CREATE INDEX versions_gone ON versions (place) WHERE gone != '';
+CREATE TABLE vocabulary (word text COLLATE "C" PRIMARY KEY);
+ALTER TABLE texts ADD COLUMN here text NOT NULL DEFAULT '',
+  ADD COLUMN there text NOT NULL DEFAULT '', ADD COLUMN shown text NOT NULL DEFAULT '';
+""",
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from catalog.index.query import particle_name
 from catalog.index.row import Places, Row
+from catalog.index.sql import plain
+from catalog.refs import prefix_of
 from catalog.text import table
 
 
@@ -20,6 +24,36 @@ def as_dict(row: Row, places: Places) -> dict[str, Any]:
         "aliases": list(row.aliases), "stores": list(places.stores), "gone": row.gone or None,
         "conflicts": [{"store": store, "digest": digest} for store, digest in places.conflicts],
     }  # fmt: skip
+
+
+def as_json(row: Row, places: Places) -> str:
+    """The same as text, in ASCII and on one line."""
+    return _compact(as_dict(row, places))
+
+
+def parts_of(row: Row) -> tuple[str, str, str]:
+    """Beginnings of the JSON and the rest of it, for a version that lies in one store alone.
+
+    The first one is for who has that store as the usual one, the second for everybody else.
+    """
+    known = replace(
+        row, particles=tuple(sorted(set(row.particles), reverse=True)), aliases=(), gone=""
+    )
+    value: dict[str, Any] = {
+        key: it if isinstance(it, list) else plain((it,))[0]
+        for key, it in as_dict(known, Places(plain((row.store,)), ())).items()
+    }
+    name, store = value["name"], value["store"]
+    here, there = (
+        '{"ref":' + _compact(f"{prefix_of(store, usual, name)}{name}@{row.version}")
+        for usual in (store, "")
+    )
+    del value["ref"]
+    return here, there, "," + _compact(value)[1:]
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def human(rows: list[tuple[Row, Places]]) -> str:

@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Values = Sequence[object]
+
+
+class Found(NamedTuple):
+    """What finds words: `condition` on a row of `versions`, or on a row of `source`.
+
+    To go through `source` by `place` gives the matches in the order of a search, one by one.
+    """
+
+    condition: str
+    value: str
+    source: str
+    of_source: str
+    place: str
 
 
 class Database(Protocol):
@@ -30,8 +43,15 @@ class Database(Protocol):
         """Writes in this block are saved all or none, and one process writes at a time."""
         ...
 
-    def found(self, words: Sequence[str]) -> tuple[str, str]:
-        """The condition on `versions`, and its value, for words that begin like all of these."""
+    def found(self, words: Sequence[Sequence[str]], terms: Sequence[str] = ()) -> Found:
+        """What finds versions with one of each of `words`, and all `terms`.
+
+        A word with a `*` stands for all that begin like it.
+        """
+        ...
+
+    def joined(self, line: str, order: str) -> str:
+        """The aggregate that joins texts without line breaks, each on its line, in that order."""
         ...
 
     def close(self) -> None:

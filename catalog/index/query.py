@@ -12,12 +12,21 @@ _PDG = {
     "mu-": 13, "mu+": -13, "pi-": -211, "pi+": 211, "pi0": 111, "k-": -321, "k+": 321,
     "proton": 2212, "p": 2212, "neutron": 2112, "n": 2112,
 }  # fmt: skip
+COUNTED = 300  # matches: to count them costs as much as to show them
+_IN_RANGE = "catalog search --help tells what each filter takes"
+_BITS = 1 << 63  # of a number, as both databases keep it
 DETECTOR_TYPES = ("ecal", "hcal", "tracker", "tpc", "muon", "whole")
 
 
 @dataclass(frozen=True)
 class Query:
-    """Filters of a search; None or "" does not filter. Energies in GeV."""
+    """Filters of a search; None or "" does not filter. Energies in GeV.
+
+    Raises
+    ------
+    UsageError
+        A number that no database holds.
+    """
 
     text: str = ""
     detector: str | None = None  # a type (ecal) or a name (clic-siw)
@@ -32,6 +41,22 @@ class Query:
     gone: bool = False  # only what was deleted in its store, else only what is there
     limit: int = 100
     skip: int = 0  # rows of the pages before
+    detectors: tuple[str, ...] = ()  # any of these names
+
+    def __post_init__(self) -> None:
+        for field, value, lowest in (
+            ("particle", self.particle or 0, -_BITS), ("limit", self.limit, 0),
+            ("skip", self.skip, 0),
+        ):  # fmt: skip
+            if not lowest <= value < _BITS:
+                raise UsageError(f"{field}: no number of 64 bits: {str(value)[:40]}", _IN_RANGE)
+        if self.energy_gev and not all(abs(it) < float("inf") for it in self.energy_gev):
+            raise UsageError(f"energy_gev: not two energies: {self.energy_gev}", _IN_RANGE)
+
+    @property
+    def counted(self) -> int:
+        """How many matches are counted; a total above it says that there are more."""
+        return max(COUNTED, self.skip + self.limit)
 
 
 def parse_particle(text: str) -> int:

@@ -105,7 +105,7 @@ def test_exit_codes_on_an_empty_catalog(tmp_path: Path, words: list[str], code: 
 
 def test_json_of_an_empty_search_is_a_value_not_a_silence(tmp_path: Path) -> None:
     done = run(tmp_path, "search", "--detector", "ecal", "--json")
-    assert json.loads(done.stdout) == {"total": 0, "models": []}
+    assert json.loads(done.stdout) == {"total": 0, "total_is_exact": True, "models": []}
 
 
 def test_recommend_on_an_empty_catalog_says_that_nothing_fits(tmp_path: Path) -> None:

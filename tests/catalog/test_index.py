@@ -9,7 +9,7 @@ import pytest
 
 from catalog.errors import UsageError
 from catalog.index import Query, Row, open_index
-from catalog.index.query import parse_energy, parse_particle
+from catalog.index.query import COUNTED, parse_energy, parse_particle
 from catalog.settings import Settings
 from catalog.stores import Alias, Changes, Committed
 from tests.catalog.index_places import database
@@ -236,6 +236,28 @@ def test_many_writers_at_once_lose_nothing(where: Settings) -> None:
         assert total == 10
         assert {index.places(it).stores for it in rows} == {("lab", "mlflow")}
         assert [it.version for it in rows if "latest" in it.aliases]
+
+
+def test_a_total_says_when_there_is_more_than_was_counted(where: Settings) -> None:
+    with open_index(where) as index:
+        index.put(*[row(f"m{n:04}") for n in range(COUNTED + 5)])
+        for query in (Query(limit=5), Query(text="model", limit=5), Query(limit=5, skip=200)):
+            assert (index.search(query)[0], query.counted) == (COUNTED + 1, COUNTED)
+        last = Query(limit=10, skip=COUNTED)
+        total, rows = index.search(last)
+        assert (total, len(rows), total <= last.counted) == (COUNTED + 5, 5, True)
+        assert index.search(Query(limit=2000))[0] == COUNTED + 5
+        assert index.search(Query(skip=5000))[0] == COUNTED + 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("particle", 1 << 63), ("particle", -(1 << 63) - 1), ("limit", 1 << 63), ("skip", 1 << 63),
+     ("skip", -1), ("energy_gev", (1.0, float("inf"))), ("energy_gev", (float("nan"), 1.0))],
+)  # fmt: skip
+def test_a_number_that_no_database_holds_is_refused_by_its_name(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=field):
+        Query(**{field: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "-5", "nan", "inf", "10..5", "1..x", "0"])

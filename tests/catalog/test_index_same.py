@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.index import Index, Query, Row, open_index
-from catalog.stores import Changes, Committed
+from catalog.index.present import as_dict
+from catalog.index.sql import plain
+from catalog.index.where import where_of
+from catalog.stores import Alias, Changes, Committed
 from tests.catalog.index_places import database
 from tests.postgres_server import Server
 
@@ -51,10 +55,13 @@ QUERIES = st.builds(
     particle=st.sampled_from([None, None, 11, 13]),
     energy_gev=st.none() | st.floats(0, 100).map(lambda it: (it, it)),
     task=st.sampled_from([None, "jet-tagging"]),
+    family=st.sampled_from([None, None, "cvae"]),
     validated=st.booleans(),
     store=st.sampled_from([None, None, "lab"]),
     gone=st.booleans(),
     limit=st.sampled_from([1, 2, 100]),
+    skip=st.sampled_from([0, 0, 1, 50]),
+    detectors=st.sampled_from([(), (), ("clic-siw", "other")]),
 )
 
 
@@ -63,6 +70,8 @@ def _change(index: Index, rows: list[Row], seen: list[Row], forgotten: str | Non
     there = tuple(Committed(row.name, row.version, row.digest) for row in seen)
     index.finish("mlflow", Changes("t", there, True, (), ()), "2026-11-23")
     index.put(*reversed(seen))
+    for row in rows[:2]:
+        index.set_alias(row.store, Alias(row.name, "best", row.version))
     if forgotten:
         index.forget_store(forgotten)
 
@@ -106,6 +115,49 @@ def test_the_same_cards_and_questions_get_the_same_answers(
         _change(index, rows, seen, forgotten)
         told.append(_told(index, queries))
     assert told[0] == told[1]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(ROWS, max_size=8),
+    seen=st.lists(ROWS, max_size=3),
+    queries=st.lists(QUERIES, min_size=1, max_size=4),
+    prefer=st.sampled_from(["lab", "mlflow", "Z"]),
+)
+def test_a_server_tells_in_one_text_what_a_search_finds_in_rows(
+    rows: list[Row], seen: list[Row], queries: list[Query], prefer: str,
+    indexes: tuple[Index, Index],
+) -> None:  # fmt: skip
+    for index in indexes:
+        for store in ("mlflow", "lab", "Z"):
+            index.forget_store(store)
+        _change(index, rows, seen, None)
+        for query in queries:
+            total, found = index.search(query, prefer)
+            page = index.page(query, prefer)
+            told = [as_dict(*it) for it in zip(found, index.all_places(found), strict=True)]
+            assert page.total == total
+            assert page.models == [json.dumps(it, separators=(",", ":")) for it in told]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(queries=st.lists(QUERIES, min_size=1, max_size=4), rows=st.lists(ROWS, max_size=8))
+def test_a_search_goes_through_what_a_count_of_all_matches_finds(
+    rows: list[Row], queries: list[Query], indexes: tuple[Index, Index]
+) -> None:
+    """Filters are words to the one and columns to the other."""
+    for index in indexes:
+        for store in ("mlflow", "lab", "Z"):
+            index.forget_store(store)
+        index.put(*rows)
+        for query in queries:
+            where, values = where_of(query, index._db)
+            sql = f"SELECT count(*) FROM versions{where}"
+            assert index.search(query)[0] == index._db.ask(sql, plain(values))[0][0]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -49,6 +50,26 @@ def test_an_index_of_schema_4_keeps_its_rows_and_tokens(tmp_path: Path) -> None:
             assert (index.token("lab"), index.address("lab")) == (("t:7", "2026-11-20"), "")
 
 
+def test_an_index_of_schema_6_keeps_its_rows_words_and_tokens(tmp_path: Path) -> None:
+    """The file was written by the code of schema 6."""
+    _unpack(6, tmp_path)
+    for _ in range(2):
+        with open_index(tmp_path) as index:
+            total, rows = index.search(Query(), "mlflow")
+            assert (total, [r.ref for r in rows]) == (2, ["a@1", "b@2"])
+            assert [it.ref for it in index.search(Query(gone=True), "mlflow")[1]] == ["old@1"]
+            assert rows[1].aliases == ("champion",) and rows[1].card == '{"name": "b"}'
+            assert rows[0].told == "{}" and rows[0].particles == (11, -11)
+            assert index.places(rows[1]).stores == ("lab", "mlflow")
+            assert index.search(Query(text="framework torch electrons"))[0] == 1
+            assert index.search(Query(material="w", particle=22, validated=True))[0] == 1
+            assert (index.token("mlflow"), index.address("mlflow")) == (
+                ("t:9", "2026-11-23"),
+                "here",
+            )
+            assert index.vectors() == {"sha256:b2": b"\1\2"}
+
+
 @pytest.mark.parametrize(("schema", "lacked"), [(2, ["vectors"]), (1, ["vectors", "aliases"])])
 def test_an_index_without_the_tables_of_later_schemas_gains_them(
     tmp_path: Path, schema: int, lacked: list[str]
@@ -64,9 +85,10 @@ def test_an_index_without_the_tables_of_later_schemas_gains_them(
         assert index.search(Query(text="b"))[1][-1].aliases == ("best",)
 
 
-def test_an_upgraded_index_is_a_new_one_with_the_same_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", [4, 6])
+def test_an_upgraded_index_is_a_new_one_with_the_same_rows(tmp_path: Path, schema: int) -> None:
     """Tables, indexes and triggers alike: nothing of the old file stays behind."""
-    _unpack(4, tmp_path)
+    _unpack(schema, tmp_path)
     (tmp_path / "new").mkdir()
     shapes = []
     for folder in (tmp_path, tmp_path / "new"):
@@ -141,3 +163,58 @@ def test_where_a_version_lies_is_found_without_reading_its_model(tmp_path: Path)
         assert all(index.places(row).stores == ("memory",) for row in found)
         connection.set_progress_handler(None, 0)
     assert len(steps) < 50  # thousands of the database's own steps; to read all would be 1,000s
+
+
+@pytest.fixture
+def only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home as on CVMFS: a file system says that nobody may write, which root cannot be told."""
+    with open_index(tmp_path) as index:
+        index.put(*[Row("lab", "m", n, f"sha256:{n}", task="x", card="{}") for n in (1, 2)])
+    monkeypatch.setattr("catalog.index.sqlite.os.access", lambda *_: False)
+    return tmp_path
+
+
+def test_a_home_that_cannot_be_written_is_searched_and_left_alone(only_read: Path) -> None:
+    before = sorted(only_read.iterdir())
+    content = (only_read / "index.db").read_bytes()
+    with open_index(only_read) as index:
+        assert index.search(Query(task="x"))[0] == 2
+        assert len(index.page(Query(text="m"), "lab").models) == 2
+        assert index.lookup("m", store=None, version=2, digest=None)[0].card == "{}"
+    with pytest.raises(StoreError, match="readonly"), open_index(only_read) as index:
+        index.put(Row("lab", "n", 1, ""))
+    assert sorted(only_read.iterdir()) == before
+    assert (only_read / "index.db").read_bytes() == content
+
+
+def test_an_old_index_that_cannot_be_written_says_what_to_do(only_read: Path) -> None:
+    _unpack(4, only_read)
+    with pytest.raises(StoreError, match="earlier version.*search it once"), open_index(only_read):
+        pass
+
+
+@pytest.mark.skipif(not os.geteuid(), reason="root may write everywhere")
+def test_a_folder_without_permission_to_write_is_searched(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+        index.put(Row("lab", "m", 1, "sha256:1"))
+    (tmp_path / "index.db").chmod(0o400)
+    tmp_path.chmod(0o500)
+    try:
+        with open_index(tmp_path) as index:
+            assert index.search(Query())[0] == 1
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_search_of_many_reads_a_page_of_them(tmp_path: Path) -> None:
+    """Filters and words are gone through in the order that is shown, and no further."""
+    steps = []
+    rows = [Row("lab", f"m{n:05}", 1, f"sha256:{n}", task="x", summary="w") for n in range(5000)]
+    with open_index(tmp_path) as index:
+        index.put(*rows)
+        connection = index._db._connection
+        connection.set_progress_handler(lambda: steps.append(1), 1000)
+        for query in (Query(), Query(task="x"), Query(text="w", task="x")):
+            assert index.page(query, "lab").total == query.counted + 1
+        connection.set_progress_handler(None, 0)
+    assert len(steps) < 150  # thousands of the database's own steps, for the three of them
