@@ -16,6 +16,7 @@ from registry_server.body import Intake
 from registry_server.engine import Engine, Source
 from registry_server.guard import Guard, Hosts
 from registry_server.refusal import refusal, refusal_of
+from registry_server.shortcut import Shortcut
 from registry_server.tensors import Limits
 
 _HTTP_ERRORS = {
@@ -50,12 +51,13 @@ def create_app(
     """
     engine = Engine(source, limits, threads, memory=memory, only=not any_model)
     asyncio.run(engine.pin(refs))
-    app = _routes(engine)
-    app.add_middleware(Guard, hosts=Hosts(host, allow_hosts))
+    hosts = Hosts(host, allow_hosts)
+    app = _routes(engine, hosts)
+    app.add_middleware(Guard, hosts=hosts)
     return app
 
 
-def _routes(engine: Engine) -> FastAPI:
+def _routes(engine: Engine, hosts: Hosts) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(engine.watch())
@@ -70,6 +72,7 @@ def _routes(engine: Engine) -> FastAPI:
     )
     app.state.engine = engine
     app.state.intake = Intake(engine.limits)
+    app.state.shortcut = Shortcut(engine, app.state.intake, hosts)
     # FastAPI compares an address with every route in this order.
     for part in (inference, models, repository):
         app.include_router(part.router)

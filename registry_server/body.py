@@ -58,16 +58,26 @@ class Intake:
         ------
         Busy
         """
-        self._hold(size)
+        self.hold(size)
         try:
             yield
         finally:
-            self._held -= size
+            self.release(size)
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> None:
+        """Count bytes that came otherwise, until they are released.
+
+        Raises
+        ------
+        Busy
+        """
         if self._held + size > self._limits.waiting:
             raise Busy("the server holds as many request bytes as it may", "try again")
         self._held += size
+
+    def release(self, size: int) -> None:
+        """Count these bytes no longer."""
+        self._held -= size
 
     async def _fill(self, data: bytearray, request: Request) -> None:
         limit = self._limits.body
@@ -84,7 +94,7 @@ class Intake:
                 break
             if size > limit:
                 continue
-            self._hold(len(chunk))
+            self.hold(len(chunk))
             data += chunk
         if size > limit:
             raise too_large

@@ -17,7 +17,7 @@ from catalog.errors import MissingExtra
 if TYPE_CHECKING:
     from registry_server.listen import Server
 
-_PARTS = {"fastapi", "starlette", "uvicorn", "h11"}
+_PARTS = {"fastapi", "httptools", "jinja2", "starlette", "uvicorn"}
 
 
 def serve(
@@ -64,7 +64,7 @@ def serve(
         bool, typer.Option("--verbose", help="Log every request to stderr, as a line of JSON.")
     ] = False,
 ) -> None:
-    """Serve models (Open Inference Protocol v2), and the catalog itself under /api/v1."""
+    """Serve models (Open Inference Protocol v2), the catalog under /api/v1, and its pages at /."""
     try:
         from registry_server.api.setup import access_for, add_registry
         from registry_server.app import create_app
@@ -76,7 +76,7 @@ def serve(
         raise MissingExtra("serve", "catalog serve") from exc
     from catalog.settings import load_settings
     from registry_server.api.registry import Registry
-    from registry_server.database import Database
+    from registry_server.database import open_database
     from registry_server.engine import CatalogSource
     from registry_server.tensors import Limits
 
@@ -87,7 +87,7 @@ def serve(
     tls = Tls.of(tls_cert, tls_key)
     with bind(host, port) as taken:
         second = None if no_grpc else port_for_grpc(host, port, grpc_port)
-        registry = Registry(settings, Database(settings.home))
+        registry = Registry(settings, open_database(settings))
         access = access_for(registry, host, auth=auth, oidc=oidc)
         app = create_app(
             CatalogSource(settings),

@@ -30,7 +30,7 @@ def metadata(model: Model, versions: Iterable[int]) -> dict[str, Any]:
     }
 
 
-def identity(model: Model) -> dict[str, str]:
+def identity(model: Model | Found) -> dict[str, str]:
     """Which version an answer is of, whatever alias was asked."""
     return {"version": str(model.version), "digest": model.digest}
 

@@ -34,6 +34,33 @@ def log_requests() -> None:
     _lines.propagate = False
 
 
+def log_request(identity: str, method: str, path: str, status: int, started: float) -> None:
+    """Write the line of a request that began at `started`, seconds of `time.perf_counter`."""
+    if not _lines.isEnabledFor(logging.INFO):
+        return
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "request_id": identity,
+        "method": method,
+        "path": path[:200],
+        "status": status,
+        "ms": round((time.perf_counter() - started) * 1e3, 1),
+    }
+    # JSON in ASCII: a path is a client's text, and cannot fake another line.
+    _lines.info(json.dumps(line))
+
+
+def new_id() -> str:
+    """The name of one request, in its answer and in the log."""
+    return secrets.token_hex(8)
+
+
+def internal_error(identity: str) -> tuple[str, str]:
+    """Log the exception that is being handled; what its caller is told of it, and a hint."""
+    _log.exception("request %s", identity)
+    return f"internal error, request {identity}", "the server's log has the details"
+
+
 class Hosts:
     """The names under which this server may be addressed.
 
@@ -70,7 +97,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identity = secrets.token_hex(8)
+        identity = new_id()
         started = time.perf_counter()
         status = 0
 
@@ -87,25 +114,14 @@ class Guard:
         try:
             await self._answer(scope, receive, tagged)
         except Exception:  # noqa: BLE001  the server's own boundary: nothing may leak past it
-            _log.exception("request %s", identity)
+            text = internal_error(identity)
             if not status:
-                text = f"internal error, request {identity}"
-                response = refuse(scope, 500, text, "the server's log has the details")
-                await response(scope, receive, tagged)
-        milliseconds = (time.perf_counter() - started) * 1e3
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "request_id": identity,
-            "method": scope["method"],
-            "path": scope["path"][:200],
-            "status": status,
-            "ms": round(milliseconds, 1),
-        }
-        # JSON in ASCII: a path is a client's text, and cannot fake another line.
-        _lines.info(json.dumps(line))
+                await refuse(scope, 500, *text)(scope, receive, tagged)
+        log_request(identity, scope["method"], scope["path"], status, started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = Headers(scope=scope).get("host", "")
+        hosts = Headers(scope=scope).getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
         if self._hosts.allows(host):
             await self._app(scope, receive, send)
             return

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from catalog.cli import out
 from catalog.errors import CatalogError, MissingExtra, UsageError
-from registry_server.connection import Connection
+from registry_server.shortcut import ShortConnection
 
 _GRACE_SECONDS = 10
 
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=ShortConnection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -113,11 +113,11 @@ def port_for_grpc(host: str, port: int, wanted: int | None) -> int | None:
     """
     try:
         import google.protobuf  # type: ignore[import-untyped]  # noqa: F401
-        import grpc.aio  # noqa: F401
+        import hpack  # noqa: F401
     except ModuleNotFoundError as exc:
         if wanted is not None:
             raise MissingExtra("serve", "catalog serve --grpc-port") from exc
-        part = {"grpc": "grpcio"}.get((exc.name or "").partition(".")[0], "protobuf")
+        part = "hpack" if exc.name == "hpack" else "protobuf"
         out.say(f"no gRPC: {part} is not installed (pip install 'hep-model-catalog[serve]')")
         return None
     if wanted is None:

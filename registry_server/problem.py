@@ -57,6 +57,11 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def is_page(path: str) -> bool:
+    """Whether a path is of the web pages: all but /api, inference and its metrics."""
+    return not (is_api(path) or path in ("/v2", "/metrics") or path.startswith("/v2/"))
+
+
 def refuse(
     scope: Scope,
     status: int,
@@ -64,11 +69,19 @@ def refuse(
     hint: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error in the shape of the half of the server that was asked."""
+    """An error in the shape of the part of the server that was asked."""
     if is_api(scope["path"]):
         return problem(scope, status, message, hint, headers)
+    if is_page(scope["path"]) and _reads_html(scope):
+        from registry_server.web.render import error_page
+
+        return error_page(scope, status, message, hint, headers)
     answer = refusal(status, message, hint)
     answer.headers.update(headers or {})
     if status == 401:
         answer.headers["www-authenticate"] = "Bearer"
     return answer
+
+
+def _reads_html(scope: Scope) -> bool:
+    return any(key == b"accept" and b"text/html" in value for key, value in scope["headers"])

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from catalog.errors import UsageError
 from registry_server.errors import TooLarge, Unsupported, quoted
@@ -22,7 +23,12 @@ from registry_server.tensors import DTYPES, Array, Limits, datatype_of
 from registry_server.textdata import from_json, to_json
 
 Take = Callable[[dict[str, Any], str, tuple[int, ...], int, str], Array]
+Part = bytes | memoryview
+# Name, datatype, shape, and either the bytes that follow the JSON or the values.
+_Described = tuple[str, str, tuple[int, ...], int | None, list[Any] | None]
 
+_KEPT = 4096  # bytes of a JSON that may be kept
+_KEPT_TEXTS = 512
 _MAX_TENSORS = 256
 _MAX_AXES = 16
 _USE_BINARY = "ask for it in binary: parameters {'binary_data': true}"
@@ -61,14 +67,28 @@ def decode(body: bytes | bytearray, header_length: str | None, limits: Limits) -
     """
     split = _split(body, header_length)
     whole = memoryview(body)
-    payload = _Payload(whole[split:])
-    asked = read(_document(bytes(whole[:split]), limits), limits, payload.take)
-    if payload.used != len(payload.raw):
+    text, raw = bytes(whole[:split]), whole[split:]
+    # Requests of one client differ in what follows the JSON, seldom in the JSON.
+    asked = (_read_again if raw and split <= _KEPT else _read)(text, limits)
+    inputs, used = {}, 0
+    for name, it in asked.inputs.items():
+        if isinstance(it, _Raw):
+            start, used = used, used + it.size
+            if used > len(raw):
+                raise UsageError(
+                    f"{it.what}: binary_data_size is {it.size}, but {len(raw) - start} bytes are"
+                    " left after the JSON",
+                    "send Inference-Header-Content-Length and the whole tensor",
+                )
+            inputs[name] = from_raw(raw[start:used], it.datatype, it.shape, it.elements, it.what)
+        else:
+            inputs[name] = it
+    if used != len(raw):
         raise UsageError(
-            f"{len(payload.raw)} bytes follow the JSON, but the inputs account for {payload.used}",
+            f"{len(raw)} bytes follow the JSON, but the inputs account for {used}",
             "give every raw input its binary_data_size",
         )
-    return asked
+    return Request(asked.id, inputs, asked.outputs, asked.binary, asked.seconds)
 
 
 def read(document: Any, limits: Limits, take: Take) -> Request:
@@ -106,23 +126,19 @@ def seconds_of(timeout: Any) -> float | None:
 
 
 def encode(
-    head: Mapping[str, Any], request: Request, outputs: Mapping[str, Array], limits: Limits
-) -> tuple[bytes, int | None]:
-    """Encode an answer: the body, and the length of its JSON if raw tensors follow it.
+    head: str, request: Request, outputs: Mapping[str, Array], limits: Limits
+) -> tuple[list[Part], int | None]:
+    """Encode an answer: the parts of its body, and the length of its JSON if raw tensors follow it.
 
-    head : the JSON of the answer but for `id` and `outputs`
+    head : the JSON object of the answer, without `id` and `outputs`
     """
-    described: list[dict[str, Any]] = []
-    raws: list[bytes] = []
+    described: list[_Described] = []
+    raws: list[Part] = []
     for name, array in outputs.items():
-        entry: dict[str, Any] = {
-            "name": name,
-            "datatype": datatype_of(array),
-            "shape": list(array.shape),
-        }
+        size = data = None
         if request.is_binary(name):
             raws.append(to_raw(array))
-            entry["parameters"] = {"binary_data_size": len(raws[-1])}
+            size = len(raws[-1])
         else:
             what = f"output {quoted(name)}"
             if array.size > limits.json_elements:
@@ -131,14 +147,13 @@ def encode(
                     f" {limits.json_elements} for JSON",
                     _USE_BINARY,
                 )
-            entry["data"] = to_json(array, what, _USE_BINARY)
-        described.append(entry)
-    answer = dict(head)
-    if request.id is not None:
-        answer["id"] = request.id
-    answer["outputs"] = described
-    text = json.dumps(answer, allow_nan=False, separators=(",", ":")).encode("ascii")
-    return b"".join([text, *raws]), len(text) if raws else None
+            data = to_json(array, what, _USE_BINARY)
+        described.append((name, datatype_of(array), array.shape, size, data))
+    if len(raws) < len(described):
+        text = _write(head, request.id, described)
+    else:
+        text = _write_again(head, request.id, tuple(described))
+    return [text, *raws], len(text) if raws else None
 
 
 def parse_json(text: bytes) -> Any:
@@ -197,33 +212,55 @@ def _document(text: bytes, limits: Limits) -> Any:
     return parse_json(text)
 
 
-@dataclass
-class _Payload:
-    """Where JSON has the values of a tensor: in itself, or in the bytes after it, in order."""
+class _Raw(NamedTuple):
+    """A tensor whose values are not in the JSON but follow it, in the order of the inputs."""
 
-    raw: memoryview
-    used: int = 0
+    size: int  # bytes
+    datatype: str
+    shape: tuple[int, ...]
+    elements: int
+    what: str
 
-    def take(
-        self, entry: dict[str, Any], datatype: str, shape: tuple[int, ...], count: int, what: str
-    ) -> Array:
-        size = _size(_parameters(entry, what), what)
-        if (size is None) == ("data" not in entry):
-            raise UsageError(
-                f"{what}: expected either 'data' or the parameter 'binary_data_size', got "
-                + ("neither" if size is None else "both")
-            )
-        if size is None:
-            return from_json(entry["data"], datatype, shape, what)
-        start = self.used
-        if size > len(self.raw) - start:
-            raise UsageError(
-                f"{what}: binary_data_size is {size}, but {len(self.raw) - start} bytes are left"
-                " after the JSON",
-                "send Inference-Header-Content-Length and the whole tensor",
-            )
-        self.used += size
-        return from_raw(self.raw[start : self.used], datatype, shape, count, what)
+
+def _read(text: bytes, limits: Limits) -> Request:
+    take: Any = _take  # a raw one stands for its array until the JSON is known to be right
+    return read(_document(text, limits), limits, take)
+
+
+_read_again = lru_cache(_KEPT_TEXTS)(_read)
+
+
+def _take(
+    entry: dict[str, Any], datatype: str, shape: tuple[int, ...], count: int, what: str
+) -> Array | _Raw:
+    size = _size(_parameters(entry, what), what)
+    if (size is None) == ("data" not in entry):
+        raise UsageError(
+            f"{what}: expected either 'data' or the parameter 'binary_data_size', got "
+            + ("neither" if size is None else "both")
+        )
+    if size is None:
+        return from_json(entry["data"], datatype, shape, what)
+    return _Raw(size, datatype, shape, count, what)
+
+
+def _write(head: str, identity: str | None, described: Sequence[_Described]) -> bytes:
+    """The JSON of an answer. ASCII, so that no text a client sent can fail to encode."""
+    answer: dict[str, Any] = {} if identity is None else {"id": identity}
+    answer["outputs"] = [
+        {
+            "name": name,
+            "datatype": datatype,
+            "shape": shape,
+            **({"data": data} if size is None else {"parameters": {"binary_data_size": size}}),
+        }
+        for name, datatype, shape, size, data in described
+    ]
+    rest = json.dumps(answer, allow_nan=False, separators=(",", ":"))
+    return f"{head[:-1]},{rest[1:]}".encode("ascii")
+
+
+_write_again = lru_cache(_KEPT_TEXTS)(_write)
 
 
 def _inputs(entries: Sequence[dict[str, Any]], limits: Limits, take: Take) -> dict[str, Array]:

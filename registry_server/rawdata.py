@@ -10,6 +10,7 @@ from catalog.errors import UsageError
 from registry_server.tensors import DTYPES, Array
 
 _ALIGNMENT = 16  # bytes
+_WORTH = 4096  # bytes: below this a copy costs less than a view
 _LENGTH = struct.Struct("<I")
 
 
@@ -44,10 +45,12 @@ def from_raw(
     return (array if start % _ALIGNMENT == 0 else array.copy()).reshape(shape)
 
 
-def to_raw(array: Array) -> bytes:
-    """The bytes of a tensor."""
+def to_raw(array: Array) -> bytes | memoryview:
+    """The bytes of a tensor; without a copy where it is large and nobody else's."""
     if array.dtype != DTYPES["BYTES"]:
-        return array.tobytes()
+        # A part of a shared run is copied: a slow reader must not keep the others' rows as well.
+        own = not isinstance(array.base, np.ndarray) and array.flags.c_contiguous
+        return array.data.cast("B") if own and array.nbytes > _WORTH else array.tobytes()
     parts = []
     for text in array.ravel():
         data = str(text).encode("utf-8")

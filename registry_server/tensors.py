@@ -54,9 +54,9 @@ _OF_ONNX = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Limits:
-    """What one request, and all waiting requests together, may take.
+    """What one request, and all waiting requests together, may take. Equal only to itself.
 
     `rows` bounds the first axis where it is free; `elements` bounds every tensor, in and out.
     JSON has tighter bounds than binary: parsed, it takes up to thirty times its text, and
@@ -124,16 +124,14 @@ def check_inputs(
     -------
     The size of every named free axis.
     """
-    names = {tensor.name for tensor in expected}
-    takes = ", ".join(f"{quoted(t.name)} {t.datatype} {t.shape}" for t in expected)
-    for name in inputs:
-        if name not in names:
-            raise UsageError(f"unknown input {quoted(name)}", f"this model takes {takes}")
     sizes: dict[str, int] = {}
     for tensor in expected:
-        if tensor.name not in inputs:
-            raise UsageError(f"missing input {quoted(tensor.name)}", f"this model takes {takes}")
-        _check_input(inputs[tensor.name], tensor, sizes, limits)
+        array = inputs.get(tensor.name)
+        if array is None:
+            raise _other_names(inputs, expected)
+        _check_input(array, tensor, sizes, limits)
+    if len(inputs) > len(expected):
+        raise _other_names(inputs, expected)
     return sizes
 
 
@@ -155,30 +153,44 @@ def check_outputs(outputs: Sequence[Tensor], sizes: Mapping[str, int], limits: L
             )
 
 
+def _other_names(inputs: Mapping[str, Array], expected: Sequence[Tensor]) -> UsageError:
+    names = {tensor.name for tensor in expected}
+    wrong = [f"unknown input {quoted(name)}" for name in inputs if name not in names]
+    wrong += [f"missing input {quoted(it.name)}" for it in expected if it.name not in inputs]
+    takes = ", ".join(f"{quoted(it.name)} {it.datatype} {it.shape}" for it in expected)
+    return UsageError(wrong[0], f"this model takes {takes}")
+
+
 def _check_input(array: Array, tensor: Tensor, sizes: dict[str, int], limits: Limits) -> None:
-    what = f"input {quoted(tensor.name)}"
     got = datatype_of(array)
     if got != tensor.datatype:
         raise UsageError(
-            f"{what}: expected {tensor.datatype}, got {got}",
+            f"input {quoted(tensor.name)}: expected {tensor.datatype}, got {got}",
             f"convert it to {tensor.datatype} before sending",
         )
-    mismatch = f"{what}: expected shape {tensor.shape}, got {list(array.shape)}"
     if len(array.shape) != len(tensor.axes):
-        raise UsageError(mismatch, f"send {len(tensor.axes)} axes; -1 is any size")
+        what = f"send {len(tensor.axes)} axes; -1 is any size"
+        raise UsageError(_other_shape(array, tensor), what)
     for i, (axis, size) in enumerate(zip(tensor.axes, array.shape, strict=True)):
         if isinstance(axis, int):
             if size != axis:
-                raise UsageError(mismatch, f"axis {i} must be {axis}; -1 is any size")
+                what = f"axis {i} must be {axis}; -1 is any size"
+                raise UsageError(_other_shape(array, tensor), what)
             continue
         if i == 0 and size > limits.rows:
             raise TooLarge(
-                f"{what}: {size} rows, above the limit of {limits.rows}",
+                f"input {quoted(tensor.name)}: {size} rows, above the limit of {limits.rows}",
                 f"send several requests of at most {limits.rows} rows",
             )
         # One name is one size: ONNX Runtime does not check this before it computes.
         if axis is not None and sizes.setdefault(axis, size) != size:
             raise UsageError(
-                f"{what}: axis {i} ({quoted(axis)}) is {size}, but {sizes[axis]} in another input",
+                f"input {quoted(tensor.name)}: axis {i} ({quoted(axis)}) is {size},"
+                f" but {sizes[axis]} in another input",
                 "send the same number of rows in every input",
             )
+
+
+def _other_shape(array: Array, tensor: Tensor) -> str:
+    got = list(array.shape)
+    return f"input {quoted(tensor.name)}: expected shape {tensor.shape}, got {got}"

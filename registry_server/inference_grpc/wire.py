@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from catalog.errors import UsageError
 from registry_server.errors import TooLarge
 
+Part = bytes | memoryview
 _FIXED = {1: 8, 5: 4}  # bytes
 _VARINT, _BYTES = 0, 2
 _MOST = 4096  # fields: what is parsed takes far more memory than two bytes of it on the wire
 
 
-def split(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
+def split(message: bytes | bytearray, number: int) -> tuple[bytes, list[memoryview]]:
     """Take the byte strings of one field out of a message: the rest of it, and them.
 
     Raises
@@ -51,15 +52,20 @@ def split(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
     raise TooLarge(f"the message has more than {_MOST} fields, the limit")
 
 
-def field(number: int, values: Iterable[bytes]) -> list[bytes]:
+def field(number: int, values: Iterable[Part]) -> list[Part]:
     """The parts of a repeated field of bytes."""
-    parts = []
+    parts: list[Part] = []
     for value in values:
         parts += [_number(number << 3 | _BYTES), _number(len(value)), value]
     return parts
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def nested(number: int, parts: list[Part]) -> list[Part]:
+    """The parts of a field that is the message of these parts."""
+    return [_number(number << 3 | _BYTES), _number(sum(map(len, parts))), *parts]
+
+
+def _varint(data: bytes | bytearray, at: int) -> tuple[int, int]:
     """Seven bits a byte, the lowest first; the last byte is below 128."""
     value = 0
     for i, byte in enumerate(data[at : at + 10]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def expected(version: Version, x: np.ndarray) -> np.ndarray:
     return x @ weight.astype(np.float32)
 
 
-async def ask_in_random_order(engine: Engine, versions: list[Version], times: int) -> int:
+async def ask_in_random_order(
+    engine: Engine, versions: list[Version], times: int, after: Callable[[], None] = lambda: None
+) -> int:
     """Ask from eight callers at once; the largest number of models ever loaded."""
     order = iter(np.random.default_rng(0).permutation(np.arange(times) % len(versions)))
     most = 0
@@ -47,6 +50,7 @@ async def ask_in_random_order(engine: Engine, versions: list[Version], times: in
             assert np.allclose(got["y"], expected(versions[i], x), rtol=1e-4, atol=1e-2)
             used, bound = engine.memory
             assert used <= bound
+            after()
             most = max(most, len(engine.models()))
 
     await asyncio.gather(*(caller() for _ in range(8)))
@@ -74,18 +78,23 @@ def test_a_thousand_models_leave_nothing_behind(tmp_path: Path) -> None:
     # As a server: in a process whose memory nothing else takes or frees.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
         loaded, closed = alone.submit(_grown_by_a_thousand, tmp_path, bound).result()
-    assert loaded < bound + (4 << 20)
+    assert bound // 2 < loaded < bound + (4 << 20)
     assert closed < 4 << 20
 
 
 def _grown_by_a_thousand(root: Path, bound: int) -> tuple[int, int]:
-    """Bytes more than with one model: after 3,000 requests, and when the engine is closed."""
+    """Bytes more than with one model: at most after any of 3,000 requests, and when closed."""
     versions = made(root, 1000, SIZE)
     engine = Engine(MemorySource(versions), threads=1, memory=bound)
     asyncio.run(engine.model("m0"))  # ONNX Runtime's own
     before = held_bytes() - engine.memory[0]
-    asyncio.run(ask_in_random_order(engine, versions, 3000))
-    loaded = held_bytes() - before
+    loaded = 0
+
+    def look() -> None:
+        nonlocal loaded
+        loaded = max(loaded, held_bytes() - before)
+
+    asyncio.run(ask_in_random_order(engine, versions, 3000, look))
     engine.close()
     give_back_memory()
     return loaded, held_bytes() - before

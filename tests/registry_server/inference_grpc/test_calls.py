@@ -16,7 +16,7 @@ from registry_server.body import Intake
 from registry_server.errors import Busy, Expired
 from registry_server.inference_grpc.calls import Calls
 from registry_server.inference_grpc.gate import Gate
-from registry_server.inference_grpc.listen import _listening
+from registry_server.inference_grpc.listen import listening
 from registry_server.inference_grpc.messages import SERVICE
 from registry_server.tensors import Limits
 
@@ -73,7 +73,7 @@ def around(work: Callable[[Client], Awaitable[None]], **limits: Any) -> SlowEngi
         engine = SlowEngine(Limits(**limits))
         calls = Calls(engine, Intake(engine.limits), Gate())  # type: ignore[arg-type]
         async with (
-            _listening(calls, engine.limits, "127.0.0.1", 0, None) as address,
+            listening(calls, "127.0.0.1", 0, None) as address,
             grpc.aio.insecure_channel(address) as channel,
         ):
             try:
@@ -157,7 +157,7 @@ def test_more_calls_than_the_queue_is_long_are_refused() -> None:
         # A connection has no room for a fifth; another one has.
         async with grpc.aio.insecure_channel(client.address, [("grpc.x", 1)]) as channel:
             refused = await status(Client(client.engine, channel).infer())
-        assert refused == ("RESOURCE_EXHAUSTED", "Concurrent RPC limit exceeded!")
+        assert refused == ("UNAVAILABLE", "4 calls are being answered; try again")
         for call in calls:
             call.cancel()
 
@@ -197,13 +197,13 @@ def test_a_server_that_stops_lets_what_runs_end_and_takes_no_more() -> None:
     async def main() -> None:
         engine = SlowEngine(Limits())
         calls = Calls(engine, Intake(engine.limits), Gate())  # type: ignore[arg-type]
-        listening = _listening(calls, engine.limits, "127.0.0.1", 0, None)
-        address = await listening.__aenter__()
+        around = listening(calls, "127.0.0.1", 0, None)
+        address = await around.__aenter__()
         async with grpc.aio.insecure_channel(address) as channel:
             client = Client(engine, channel)
             call = client.infer()
             await engine.asked.wait()
-            stopping = asyncio.create_task(listening.__aexit__(None, None, None))
+            stopping = asyncio.create_task(around.__aexit__(None, None, None))
             await asyncio.sleep(0.1)
             assert (await status(client.infer()))[0] == "UNAVAILABLE"
             assert len(engine.deadlines) == 1

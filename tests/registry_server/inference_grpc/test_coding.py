@@ -132,3 +132,11 @@ def test_typed_contents_are_bounded_as_json_is() -> None:
     message = one(shape=(4000,), fp32_contents=[0.0] * 4000)
     with pytest.raises(UsageError, match="beside raw_input_contents, above the limit of 1000"):
         decode(message.SerializeToString(), Limits(json=1000))
+
+
+def test_integers_beyond_what_a_float_holds_are_kept() -> None:
+    values = [0, 1, 2, 3, 4, 2**63 + 1]
+    message = Infer()
+    message.inputs.add(name="x", datatype="UINT64", shape=[6])
+    message.inputs[0].contents.uint64_contents.extend(values)
+    assert decoded(message).tolist() == values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
@@ -10,12 +11,14 @@ from typing import Any
 import grpc
 import pytest
 from house import House, bearer, build
-from raw import call
+from raw import Infer, call
 
+from registry_server.app import create_app
 from registry_server.auth.door import Door
 from registry_server.auth.policy import need_outside
 from registry_server.auth.tokens import create_token, revoke_token
 from registry_server.background import running
+from registry_server.engine import MemorySource
 from registry_server.inference_grpc.listen import add_grpc
 from registry_server.inference_grpc.messages import CLASSES
 from registry_server.inference_grpc.methods import METHODS, UNSERVED
@@ -75,6 +78,28 @@ def test_bearer_tokens_of_the_issuer_count_and_forged_ones_do_not(channel) -> No
     assert outcome(channel, "ServerMetadata", authorization=f"Bearer {other}") == "UNAUTHENTICATED"
     for wrong in ("Basic YTpi", "", "Bearer", f"bearer {good} {good}", "Bearer hepcat_x"):
         assert outcome(channel, "ServerMetadata", authorization=wrong) == "UNAUTHENTICATED", wrong
+
+
+def test_a_token_that_is_revoked_runs_no_model_after_a_second(house, versions) -> None:
+    (access,) = [it.kwargs["access"] for it in house.app.user_middleware if it.cls is Door]
+    app = create_app(MemorySource([versions["affine@1"]]), ["affine"], threads=1)
+    add_grpc(app, "127.0.0.1", 0, access=access)
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 4]}]
+    message = Infer(model_name="affine", inputs=inputs, raw_input_contents=[bytes(16)])
+    asked = message.SerializeToString()
+    secret, made = create_token(house.registry.database, "runner", "reader", 1)
+    headers = {"authorization": f"Bearer {secret}"}
+    with running(app), grpc.insecure_channel(app.state.grpc) as channel:
+        for _ in range(3):
+            assert outcome(channel, "ModelInfer", asked, **headers) == "OK"
+            assert outcome(channel, "ModelInfer", asked) == "UNAUTHENTICATED"
+            assert outcome(channel, "ModelInfer", asked, authorization="x") == "UNAUTHENTICATED"
+        revoke_token(house.registry.database, made.id)
+        assert outcome(channel, "ServerMetadata", **headers) == "UNAUTHENTICATED"
+        until = time.monotonic() + 20
+        while (got := outcome(channel, "ModelInfer", asked, **headers)) == "OK":
+            assert time.monotonic() < until
+    assert got == "UNAUTHENTICATED"
 
 
 def test_a_stream_is_refused_before_it_begins(channel) -> None:

@@ -70,7 +70,7 @@ BAD = {
     "a parameter deep in itself": (
         b"\x22\x80\x01" + b"\x12\x7e" * 64, "INVALID_ARGUMENT", "no ModelInferRequest"
     ),
-    "a megabyte": (bytes(LIMITS.body + 1), "RESOURCE_EXHAUSTED", "larger than max"),
+    "a megabyte": (bytes(LIMITS.body + 1), "RESOURCE_EXHAUSTED", "above the limit"),
 }  # fmt: skip
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from catalog.errors import CatalogError, MissingExtra
 from registry_server.inference_grpc.calls import Calls
 from registry_server.inference_grpc.gate import Gate
-from registry_server.inference_grpc.listen import _listening
+from registry_server.inference_grpc.listen import listening
 from registry_server.listen import port_for_grpc
 from registry_server.tensors import Limits
 
@@ -47,7 +48,7 @@ def test_a_port_in_use_is_an_error_before_any_model_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [("grpc", "grpcio"), ("google.protobuf", "protobuf")]
+    ("module", "package"), [("hpack", "hpack"), ("google.protobuf", "protobuf")]
 )
 def test_without_its_packages_http_is_served_and_a_line_says_so(
     monkeypatch, capsys, module: str, package: str
@@ -66,8 +67,8 @@ def test_every_ipv4_address_is_not_every_ipv6_address_too(wanted: int | None) ->
     port = free() if wanted is None else wanted
 
     async def work() -> None:
-        calls = Calls(None, None, Gate())  # type: ignore[arg-type]
-        async with _listening(calls, Limits(), "0.0.0.0", port, None) as address:
+        calls = Calls(SimpleNamespace(limits=Limits()), None, Gate())  # type: ignore[arg-type]
+        async with listening(calls, "0.0.0.0", port, None) as address:
             taken = int(address.rpartition(":")[2])
             assert port in (0, taken)
             socket.create_connection((HOST, taken), timeout=20).close()

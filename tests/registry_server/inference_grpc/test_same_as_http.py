@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw import Infer, Served, call
 
-from registry_server.inference_grpc.gate import _CODES
+from registry_server.inference_grpc.gate import CODES
 from registry_server.inference_grpc.messages import CLASSES
 from registry_server.tensors import DTYPES
 
@@ -50,7 +50,7 @@ def by_http(
     body = head + b"".join(it["raw"] for it in inputs)
     status, answer, headers = ask(link, path, body, **{LENGTH: str(len(head))})
     if status != 200:
-        return _CODES[status].name, json.loads(answer)["error"]
+        return CODES[status].name, json.loads(answer)["error"]
     length = int(headers[LENGTH])
     document, raw, found, start = json.loads(answer[:length]), answer[length:], [], 0
     for it in document["outputs"]:
