@@ -16,7 +16,17 @@ from catalog.errors import UsageError
 
 def answer(request: Request, value: Any) -> Response:
     """JSON that a client may keep: 304 if it has this very text already."""
-    body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return answer_text(request, compact(value))
+
+
+def compact(value: Any) -> str:
+    """JSON in ASCII without spaces."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def answer_text(request: Request, text: str) -> Response:
+    """The same for JSON that was made before."""
+    body = text.encode("ascii")
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"etag": etag, "cache-control": "private, no-cache"}
     if has(request, etag):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version as installed_version
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
 from catalog.errors import UsageError
-from registry_server.api import blobs, long, models, publishing
+from registry_server.api import blobs, long, models, publishing, verbs
 from registry_server.api.errors import add_handlers
 from registry_server.api.intake import Bounded
 from registry_server.api.open import Open
+from registry_server.api.parameters import known_parameters
 from registry_server.api.registry import Registry
 from registry_server.api.shapes import Error
 from registry_server.auth.door import authorise
@@ -23,7 +26,7 @@ from registry_server.errors import quoted
 PLACE = "/api/v1"
 _ALWAYS = (400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503)
 _router = APIRouter()
-PARTS = (_router, models.router, blobs.router, publishing.router, long.router)
+PARTS = (_router, models.router, blobs.router, publishing.router, long.router, verbs.router)
 
 
 def create_api(registry: Registry) -> FastAPI:
@@ -39,6 +42,7 @@ def create_api(registry: Registry) -> FastAPI:
     )
     app.state.registry = registry
     app.state.bodies, app.state.followers = Open(), Open()
+    app.state.searching = CapacityLimiter(os.cpu_count() or 1)
     for part in PARTS:
         app.include_router(part)
     app.add_middleware(Bounded, size=registry.bounds.json, idle=registry.bounds.idle)
@@ -49,7 +53,7 @@ def create_api(registry: Registry) -> FastAPI:
 async def _known_parameters(request: Request) -> None:
     """A mistyped filter must not find everything."""
     route = request.scope.get("route")
-    known = {it.alias for it in route.dependant.query_params} if isinstance(route, APIRoute) else {}
+    known = known_parameters(route) if isinstance(route, APIRoute) else set[str]()
     for name in request.query_params:
         if name not in known:
             have = ", ".join(sorted(known)) or "none"

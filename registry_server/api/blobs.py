@@ -26,6 +26,11 @@ _one_at_a_time = threading.Lock()
 _BYTES: dict[str, Any] = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 }
+_REMEMBER = (
+    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
+    "path = excluded.path, size = excluded.size, store = excluded.store, name = excluded.name, "
+    "version = excluded.version, manifest = excluded.manifest"
+)
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bytes.", **_BYTES},
     206: {"description": "The bytes asked for by Range.", **_BYTES},
@@ -45,14 +50,10 @@ def list_files(
     if not row.digest:
         raise NotFound(f"{row.ref} has no manifest", f"catalog annotate {row.ref} CARD.yaml")
     manifest = read_manifest(registry.open_store(where), committed(row))
-    with registry.database.transaction() as db:
-        db.executemany(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (e.digest, e.path, e.size, where, row.name, row.version, row.digest)
-                for e in manifest.entries
-            ],
-        )
+    with registry.database.transaction("files") as db:
+        for e in manifest.entries:
+            of = (e.digest, e.path, e.size, where, row.name, row.version, row.digest)
+            db.run(_REMEMBER, *of)
     files = [
         {"path": e.path, "size": e.size, "digest": e.digest, "url": f"/api/v1/blobs/{e.digest}"}
         for e in manifest.entries

@@ -10,18 +10,18 @@ from typing import Any
 
 from catalog.card import read_card
 from catalog.errors import BadSignature, CatalogError, CheckFailed, DigestMismatch
-from catalog.gate import check_folder
-from catalog.manifest import copy_verified
+from catalog.gate import Checked
+from catalog.manifest import build_manifest, copy_verified
 from catalog.publish import publish
+from catalog.testvectors import INPUTS_FILE, OUTPUTS_FILE
 from registry_server.api.errors import Conflict
+from registry_server.api.gate import check_apart
 from registry_server.api.registry import Registry
 from registry_server.api.uploads import Upload, Uploads
 from registry_server.auth.caller import Caller
 from registry_server.errors import Busy
 
 _GATES = threading.BoundedSemaphore(2)  # each runs a model
-# One commit of an upload at a time: whoever asks again meanwhile waits for the same answer.
-_TURNS = tuple(threading.Lock() for _ in range(64))
 _PATIENCE = 120.0  # seconds
 _log = logging.getLogger(__name__)
 
@@ -35,19 +35,20 @@ def commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller)
     ------
     Conflict, CheckFailed, Forbidden, Busy
     """
-    turn = _TURNS[int(upload.id, 16) % len(_TURNS)]
-    if not turn.acquire(timeout=_PATIENCE):
-        raise Busy("this version is being checked", "commit again")
+    if not _GATES.acquire(timeout=_PATIENCE):
+        raise Busy("other versions are being checked", "commit again")
     try:
-        upload = uploads.get(caller, upload.id)
-        return upload.published or _commit(registry, uploads, upload, caller)
+        # One version of a model at a time, whichever server was asked; who asks again meanwhile
+        # waits for the same answer. A lost lock costs time only: the store commits in one step.
+        what = f"commit {registry.settings.store} {upload.model}"
+        with registry.database.lock(what, _PATIENCE):
+            upload = uploads.get(caller, upload.id)
+            return upload.published or _commit(registry, uploads, upload, caller)
     finally:
-        turn.release()
+        _GATES.release()
 
 
 def _commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller) -> dict[str, Any]:
-    if not _GATES.acquire(timeout=_PATIENCE):
-        raise Busy("other versions are being checked", "commit again")
     try:
         uploads.touch(upload)
         with tempfile.TemporaryDirectory(dir=uploads.root / upload.id, prefix="version-") as temp:
@@ -66,7 +67,6 @@ def _commit(registry: Registry, uploads: Uploads, upload: Upload, caller: Caller
     except FileNotFoundError as exc:  # another server committed it, or somebody left it
         raise Conflict("the upload has just ended", "ask what became of it: GET it") from exc
     finally:
-        _GATES.release()
         uploads.tidy(upload)
     uploads.done(upload, value)
     return value
@@ -102,7 +102,7 @@ def _publish(registry: Registry, upload: Upload, folder: Path, caller: Caller) -
     try:
         said = read_card(folder).name
     except CheckFailed:
-        check_folder(folder)  # says this, and all else that is wrong
+        check_apart(folder, name, upload.manifest.size, registry.bounds.gate)  # says all at once
         raise
     if said != name:
         # Who may publish was asked of the name told first.
@@ -113,7 +113,10 @@ def _publish(registry: Registry, upload: Upload, folder: Path, caller: Caller) -
     owners.check(caller, where, name, exists=there)
     try:
         with registry.index() as index:
-            done = publish(folder, store, where, index, _log.info)
+            done = publish(
+                folder, store, where, index, _log.info,
+                lambda folder, _: _checked(folder, upload, registry.bounds.gate),
+            )  # fmt: skip
     except CatalogError:
         if claimed and not exists(registry, where, name):
             owners.release(caller, where, name)
@@ -123,3 +126,16 @@ def _publish(registry: Registry, upload: Upload, folder: Path, caller: Caller) -
         "ref": f"{version.name}@{version.version}", "name": version.name,
         "version": version.version, "digest": version.digest, "store": where, "new": done.new,
     }  # fmt: skip
+
+
+def _checked(folder: Path, upload: Upload, seconds: float) -> Checked:
+    """The folder behind the gate: what was uploaded, with test vectors added and nothing else.
+
+    The process that checked it ran a stranger's model: what it says of the files is not believed.
+    """
+    check_apart(folder, upload.model, upload.manifest.size, seconds)
+    card, manifest = read_card(folder), build_manifest(folder)
+    sent, found = set(upload.manifest.entries), set(manifest.entries)
+    if not sent <= found or {it.path for it in found - sent} - {INPUTS_FILE, OUTPUTS_FILE}:
+        raise CheckFailed(upload.model, ["its files changed while they were checked"])
+    return Checked(folder, card, manifest)

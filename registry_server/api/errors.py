@@ -15,7 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalog.errors import CatalogError, CheckFailed, MissingExtra, NotFound, UsageError
+from catalog.errors import (
+    CatalogError,
+    CheckFailed,
+    MissingExtra,
+    NotFound,
+    Unreachable,
+    UsageError,
+)
 from registry_server.auth.caller import Forbidden, Unknown
 from registry_server.errors import Busy, TooLarge, TooSlow
 from registry_server.problem import problem
@@ -70,6 +77,10 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _catalog_error(request: Request, exc: Exception) -> Response:
     status = status_of(exc) if isinstance(exc, CatalogError) else None
+    if isinstance(exc, Unreachable):
+        _log.warning("request %s: %s", request.state.request_id, exc)
+        text = "the database or the store behind this server does not answer"
+        return problem(request.scope, 503, text, "try again in a moment; nothing was half-written")
     if status is None or not isinstance(exc, CatalogError):
         _log.warning("request %s: %s", request.state.request_id, exc, exc_info=exc)
         what = "this server lacks a part for that" if isinstance(exc, MissingExtra) else "it failed"

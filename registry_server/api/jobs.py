@@ -1,9 +1,9 @@
 """Jobs: long work that is asked for now and done by whichever server process takes it.
 
 The table is the truth. A process that takes a job says every few seconds that it is alive; when it
-has been silent for a while, another takes the job again, and after two attempts it has failed. What
-a worker writes is written only for its own attempt, so one that was given up cannot overwrite the
-next.
+has been silent for a while, another takes the job again, and after five attempts it has failed.
+What a worker writes is written only for its own attempt, so one that was given up cannot overwrite
+the next. Leases are by the clock of the database: those of two machines differ.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 
 from catalog.errors import NotFound
 from registry_server.api.errors import TooMany
-from registry_server.api.registry import Bounds
+from registry_server.api.registry import Bounds, Registry, place_of
 from registry_server.auth.caller import Caller
-from registry_server.database import Database
+from registry_server.database import Block, Database
 
 SILENT = 15.0  # seconds after which a process that works on a job is taken for dead
-ATTEMPTS = 2
+ATTEMPTS = 5  # servers are restarted more often than a job kills one
+PAUSE = 2.0  # seconds, times the attempts so far, before what did not answer is asked again
 OVER = ("done", "failed", "cancelled")
 _OPEN = "state IN ('queued', 'running')"
 _COUNT = f"SELECT count(*) AS open FROM jobs WHERE caller = ? AND {_OPEN}"  # noqa: S608
@@ -38,27 +39,33 @@ class Taken:
 
 
 class Jobs:
-    """The table of jobs. Safe for threads and processes."""
+    """The table of jobs. Safe for threads and processes.
 
-    def __init__(self, database: Database, bounds: Bounds) -> None:
-        self._database, self._bounds = database, bounds
+    place : the home whose files can be read here; jobs that need those of another are left to it
+    """
+
+    def __init__(self, database: Database, bounds: Bounds, place: str = "") -> None:
+        self._database, self._bounds, self._place = database, bounds, place
 
     def add(self, caller: Caller, kind: str, asked: dict[str, Any], wanted: str = "") -> str:
         """Queue a job; its id.
+
+        wanted : the id under which a file of the job is kept here
 
         Raises
         ------
         TooMany
         """
         name = wanted or new_id()
-        with self._database.transaction() as db:
-            if db.execute(_COUNT, (caller.name,)).fetchone()[0] >= self._bounds.jobs:
+        place = self._place if wanted else ""
+        sql = (
+            "INSERT INTO jobs (id, kind, caller, asked, state, place, created) "
+            "VALUES (?, ?, ?, ?, 'queued', ?, ?)"
+        )
+        with self._database.transaction("jobs") as db:
+            if db.rows(_COUNT, caller.name)[0]["open"] >= self._bounds.jobs:
                 raise self.too_many()
-            sql = (
-                "INSERT INTO jobs (id, kind, caller, asked, state, created) "
-                "VALUES (?, ?, ?, ?, 'queued', ?)"
-            )
-            db.execute(sql, (name, kind, caller.name, json.dumps(asked), time.time()))
+            db.run(sql, name, kind, caller.name, json.dumps(asked), place, time.time())
         return name
 
     def left(self, caller: Caller) -> int:
@@ -92,35 +99,45 @@ class Jobs:
     def cancel(self, wanted: str) -> None:
         """Ask for the end of a job; one that nobody took ends at once."""
         with self._database.transaction() as db:
-            db.execute(
+            db.run(
                 "UPDATE jobs SET state = 'cancelled', finished = ? "
                 "WHERE id = ? AND state = 'queued'",
-                (time.time(), wanted),
-            )
-            db.execute("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'running'", (wanted,))
+                time.time(), wanted,
+            )  # fmt: skip
+            db.run("UPDATE jobs SET cancel = 1 WHERE id = ? AND state = 'running'", wanted)
 
-    def take(self) -> Taken | None:
-        """The job that has waited longest, now ours; None if none waits."""
-        now = time.time()
+    def take(self, *, bury: bool = True) -> Taken | None:
+        """The job that has waited longest, now ours; None if none waits.
+
+        bury : also look for jobs whose server has been silent
+        """
+        clock, skip = self._database.clock, self._database.skip_locked
         with self._database.transaction() as db:
-            self._bury(db, now)
-            row = db.execute(
-                "SELECT * FROM jobs WHERE state = 'queued' ORDER BY created LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return None
-            attempt = row["attempt"] + 1
-            db.execute(
-                "UPDATE jobs SET state = 'running', attempt = ?, alive = ?, started = ? "
-                "WHERE id = ?",
-                (attempt, now, now, row["id"]),
+            if bury:
+                self._bury(db)
+            found = db.rows(
+                f"SELECT * FROM jobs WHERE state = 'queued' AND due <= {clock} "  # noqa: S608
+                f"AND place IN ('', ?) ORDER BY created, id LIMIT 1{skip}",
+                self._place,
             )
+            if not found:
+                return None
+            row = found[0]
+            attempt = row["attempt"] + 1
+            db.run(
+                "UPDATE jobs SET state = 'running', attempt = ?, "  # noqa: S608
+                f"alive = {clock}, started = {clock} WHERE id = ?",
+                attempt, row["id"],
+            )  # fmt: skip
         return Taken(row["id"], row["kind"], json.loads(row["asked"]), attempt)
 
     def alive(self, job: Taken) -> bool:
         """Say that we work on it; False if we shall not: it was cancelled, or given up."""
-        sql = "UPDATE jobs SET alive = ? WHERE id = ? AND attempt = ? AND state = 'running'"
-        ours = self._database.run(sql + " AND cancel = 0", time.time(), job.id, job.attempt)
+        ours = self._database.run(
+            f"UPDATE jobs SET alive = {self._database.clock} "  # noqa: S608
+            "WHERE id = ? AND attempt = ? AND state = 'running' AND cancel = 0",
+            job.id, job.attempt,
+        )  # fmt: skip
         return bool(ours)
 
     def tell(self, job: Taken, message: str, done: int, total: int) -> None:
@@ -148,6 +165,18 @@ class Jobs:
             job.id, job.attempt,
         )  # fmt: skip
 
+    def put_off(self, job: Taken, error: dict[str, str]) -> None:
+        """Queue it again for a little later, because something did not answer; not for ever."""
+        if job.attempt >= ATTEMPTS:
+            self.end(job, "failed", error=error)
+            return
+        self.tell(job, f"{error['message']}; it is tried again", 0, 0)
+        self._database.run(
+            f"UPDATE jobs SET state = 'queued', due = {self._database.clock} + ? "  # noqa: S608
+            "WHERE id = ? AND attempt = ? AND state = 'running' AND cancel = 0",
+            PAUSE * job.attempt, job.id, job.attempt,
+        )  # fmt: skip
+
     def open_ids(self) -> set[str]:
         """Jobs that are not over."""
         sql = f"SELECT id FROM jobs WHERE {_OPEN}"  # noqa: S608
@@ -158,15 +187,28 @@ class Jobs:
         before = time.time() - self._bounds.keep
         self._database.run("DELETE FROM jobs WHERE finished < ?", before)
 
-    def _bury(self, db: Any, now: float) -> None:
+    def _bury(self, db: Block) -> None:
         """Queue again, or give up, what a dead process worked on."""
-        silent = f"state = 'running' AND alive < {now - SILENT}"
-        lost = json.dumps({"message": "its worker died", "hint": "ask for it again"})
-        ended = ", finished = ? WHERE " + silent
-        db.execute(f"UPDATE jobs SET state = 'cancelled'{ended} AND cancel = 1", (now,))  # noqa: S608
-        sql = f"UPDATE jobs SET state = 'failed', error = ?{ended} AND attempt >= ?"  # noqa: S608
-        db.execute(sql, (lost, now, ATTEMPTS))
-        db.execute(f"UPDATE jobs SET state = 'queued' WHERE {silent}")  # noqa: S608
+        silent = db.rows(
+            "SELECT id, attempt, cancel FROM jobs "  # noqa: S608
+            f"WHERE state = 'running' AND alive < {self._database.clock} - ?"
+            f"{self._database.skip_locked}",
+            SILENT,
+        )
+        lost = {"message": f"its server died {ATTEMPTS} times", "hint": "ask for it again"}
+        over = "UPDATE jobs SET state = ?, error = ?, finished = ? WHERE id = ?"
+        for row in silent:
+            if row["cancel"]:
+                db.run(over, "cancelled", None, time.time(), row["id"])
+            elif row["attempt"] >= ATTEMPTS:
+                db.run(over, "failed", json.dumps(lost), time.time(), row["id"])
+            else:
+                db.run("UPDATE jobs SET state = 'queued' WHERE id = ?", row["id"])
+
+
+def jobs_of(registry: Registry) -> Jobs:
+    """The jobs behind a server."""
+    return Jobs(registry.database, registry.bounds, place_of(registry.settings.home))
 
 
 def new_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -14,15 +15,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from catalog.adapt.log import read_log
+from catalog.errors import Unreachable
 from catalog.store_check import list_stores
 from registry_server.api import shapes
 from registry_server.api.answers import answer, cursor_of, place_of
 from registry_server.api.errors import TooMany
 from registry_server.api.intake import expect, pieces
-from registry_server.api.jobs import OVER, Jobs, new_id
+from registry_server.api.jobs import OVER, Jobs, jobs_of, new_id
 from registry_server.api.models import Cursor, Limit
 from registry_server.api.open import full_is_busy, need_room
-from registry_server.api.registry import Registry, registry_of
+from registry_server.api.registry import registry_of
 from registry_server.api.work import job_file
 from registry_server.auth.caller import Caller, Unknown
 from registry_server.auth.door import ask_again, caller_of
@@ -70,7 +72,7 @@ def start_sync(request: Request, body: shapes.SyncOf) -> Response:
     """Bring the index up to date with the stores: a job."""
     registry, caller = registry_of(request), caller_of(request)
     store = registry.store_name(body.store) if body.store else None
-    jobs = _jobs(registry)
+    jobs = jobs_of(registry)
     return _accepted(jobs, caller, jobs.add(caller, "sync", {"store": store, "full": body.full}))
 
 
@@ -86,7 +88,7 @@ async def start_recommend(
 ) -> Response:
     """Rank models for your showers: send the HDF5 file. It is deleted when the job is over."""
     registry, caller = registry_of(request), caller_of(request)
-    jobs, name = _jobs(registry), new_id()
+    jobs, name = jobs_of(registry), new_id()
     expect(request, registry.bounds.showers)
     size = int(request.headers.get("content-length", registry.bounds.showers))
     file, bodies = job_file(registry.settings.home, name), request.app.state.bodies
@@ -106,7 +108,7 @@ async def start_recommend(
 def list_jobs(request: Request, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Your jobs, the latest first; all of them for an admin."""
     start = place_of(cursor)
-    found = _jobs(registry_of(request)).some(caller_of(request), start, limit + 1)
+    found = jobs_of(registry_of(request)).some(caller_of(request), start, limit + 1)
     following = cursor_of(start + limit) if len(found) > limit else None
     return answer(request, {"jobs": found[:limit], "next": following})
 
@@ -114,13 +116,13 @@ def list_jobs(request: Request, limit: Limit = 100, cursor: Cursor = None) -> Re
 @router.get("/jobs/{job}", response_model=shapes.Job)
 def get_job(request: Request, job: Id) -> Response:
     """How far a job is, and what came of it."""
-    return answer(request, _jobs(registry_of(request)).get(caller_of(request), job))
+    return answer(request, jobs_of(registry_of(request)).get(caller_of(request), job))
 
 
 @router.get("/jobs/{job}/events", response_class=StreamingResponse, responses=_EVENTS)
 async def follow_job(request: Request, job: Id) -> Response:
     """Server-sent events: the job, whenever it changes, until it is over."""
-    jobs, caller = _jobs(registry_of(request)), caller_of(request)
+    jobs, caller = jobs_of(registry_of(request)), caller_of(request)
     first = await asyncio.to_thread(jobs.get, caller, job)
     return _Followed(request, caller, _events(request.scope, jobs, caller, first))
 
@@ -142,7 +144,7 @@ class _Followed(StreamingResponse):
 @router.post("/jobs/{job}/cancel", response_model=shapes.Job)
 def cancel_job(request: Request, job: Id) -> Response:
     """End a job; one that is over stays as it is."""
-    jobs, caller = _jobs(registry_of(request)), caller_of(request)
+    jobs, caller = jobs_of(registry_of(request)), caller_of(request)
     jobs.get(caller, job)
     jobs.cancel(job)
     return answer(request, jobs.get(caller, job))
@@ -166,9 +168,10 @@ async def _events(
         quiet += _LOOK
         try:
             await ask_again(scope)
-        except Unknown:
+        except (Unknown, Unreachable):
             return
-        value = await asyncio.to_thread(jobs.get, caller, value["id"])
+        with suppress(Unreachable):  # the database restarts: the job goes on where it was
+            value = await asyncio.to_thread(jobs.get, caller, value["id"])
 
 
 async def _keep(request: Request, path: FilePath, size: int) -> None:
@@ -184,7 +187,3 @@ async def _keep(request: Request, path: FilePath, size: int) -> None:
 def _accepted(jobs: Jobs, caller: Caller, name: str) -> Response:
     headers = {"location": f"/api/v1/jobs/{name}"}
     return JSONResponse(jobs.get(caller, name), 202, headers)
-
-
-def _jobs(registry: Registry) -> Jobs:
-    return Jobs(registry.database, registry.bounds)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
@@ -17,7 +19,8 @@ from catalog.index.query import parse_energy, parse_particle
 from catalog.showcase import describe
 from catalog.stores import Alias
 from registry_server.api import shapes
-from registry_server.api.answers import answer, cursor_of, place_of
+from registry_server.api.answers import answer, answer_text, compact, cursor_of, place_of
+from registry_server.api.parameters import told, told_by
 from registry_server.api.registry import Registry, committed, registry_of
 from registry_server.auth.door import caller_of
 
@@ -29,7 +32,6 @@ VersionText = Annotated[
 StoreName = Annotated[
     str | None, Query(max_length=200, description="Name of the store; the usual one if absent.")
 ]
-Word = Annotated[str | None, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
 
@@ -37,51 +39,38 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the 
 @router.get("/", response_model=shapes.About)
 def about(request: Request) -> Response:
     """This server, and who it takes you for."""
-    caller = caller_of(request)
+    caller, settings = caller_of(request), registry_of(request).settings
     value = {
         "name": "hep-model-catalog",
         "version": installed_version("hep-model-catalog"),
         "caller": caller.name,
         "role": caller.role,
-        "store": registry_of(request).settings.store,
+        "store": settings.store,
+        "protected": sorted(settings.protected),
     }
     return answer(request, value)
 
 
-@router.get("/models", response_model=shapes.Models)
-def list_models(
-    request: Request,
-    q: Annotated[str, Query(max_length=500, description="Words to look for.")] = "",
-    detector: Word = None,
-    material: Word = None,
-    particle: Word = None,
-    energy: Annotated[str | None, Query(max_length=60, description="GeV: 50 or 10..100.")] = None,
-    task: Word = None,
-    family: Word = None,
-    licence: Word = None,
-    validated: bool = False,
-    store: Word = None,
-    gone: bool = False,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Response:
+@router.get("/models", response_model=shapes.Models, openapi_extra=told_by(shapes.Search))
+async def list_models(request: Request) -> Response:
     """Find models."""
-    start = place_of(cursor)
+    asked = told(request, shapes.Search)
+    start = place_of(asked.cursor)
     query = indexed.Query(
-        text=q, detector=detector, material=material,
-        particle=parse_particle(particle) if particle else None,
-        energy_gev=parse_energy(energy) if energy else None,
-        task=task, family=family, licence=licence, validated=validated, store=store, gone=gone,
-        limit=limit, skip=start,
+        text=asked.q, detector=asked.detector, material=asked.material,
+        particle=parse_particle(asked.particle) if asked.particle else None,
+        energy_gev=parse_energy(asked.energy) if asked.energy else None,
+        task=asked.task, family=asked.family, licence=asked.licence, validated=asked.validated,
+        store=asked.store, gone=asked.gone, limit=asked.limit, skip=start,
     )  # fmt: skip
-    registry = registry_of(request)
-    with registry.index() as index:
-        total, rows = index.search(query, registry.settings.store)
-        places = index.all_places(rows)
-        found = [as_dict(*it) for it in zip(rows, places, strict=True)]
+    page = partial(_page, registry_of(request), query)
+    # One more at a time than there are cores would only make all of them wait for each other.
+    total, found = await run_sync(page, limiter=request.app.state.searching)
     after = start + len(found)
     following = cursor_of(after) if found and after < total else None
-    return answer(request, {"total": total, "models": found, "next": following})
+    exact = total <= query.counted
+    value = {"total": total, "total_is_exact": exact, "models": [], "next": following}
+    return answer_text(request, compact(value).replace("[]", f"[{','.join(found)}]", 1))
 
 
 @router.get("/models/{name}", response_model=shapes.ModelPage)
@@ -118,7 +107,8 @@ def list_versions(
         shown = rows[start : start + limit]
         page = [as_dict(*it) for it in zip(shown, index.all_places(shown), strict=True)]
     following = cursor_of(start + limit) if start + limit < len(rows) else None
-    return answer(request, {"total": len(rows), "models": page, "next": following})
+    return answer(request, {"total": len(rows), "total_is_exact": True, "models": page,
+                            "next": following})  # fmt: skip
 
 
 @router.get("/models/{name}/versions/{version}", response_model=shapes.Version)
@@ -194,6 +184,11 @@ def set_owner(
     _known(registry, name, where)
     registry.owners.give(where, name, body.owner)
     return answer(request, {"name": name, "owner": body.owner})
+
+
+def _page(registry: Registry, query: indexed.Query) -> tuple[int, list[str]]:
+    with registry.index() as index:
+        return index.page(query, registry.settings.store)
 
 
 def _described(registry: Registry, name: str, version: str, store: str | None) -> dict[str, object]:

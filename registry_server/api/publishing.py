@@ -56,7 +56,7 @@ def start_upload(request: Request, body: shapes.Begin) -> Response:
     return JSONResponse(_told(registry, upload), 201)
 
 
-@router.get("/uploads/{upload}", response_model=shapes.Upload)
+@router.get("/uploads/{upload}", response_model=shapes.Upload, responses=_CONFLICT)
 def get_upload(request: Request, upload: Id) -> Response:
     """How much of each file is here."""
     registry = registry_of(request)
@@ -100,7 +100,7 @@ def commit_upload(request: Request, upload: Id) -> Response:
     return JSONResponse(commit(registry, uploads, uploads.get(caller, upload), caller))
 
 
-@router.delete("/uploads/{upload}", status_code=204)
+@router.delete("/uploads/{upload}", status_code=204, responses=_CONFLICT)
 def drop_upload(request: Request, upload: Id) -> Response:
     """Leave an upload; a version that it made stays."""
     uploads = uploads_of(registry_of(request))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
 
 from starlette.requests import Request
 
-from catalog.errors import NotFound, UsageError
-from catalog.index import Index, Row, open_index
+from catalog.errors import NotFound, UsageError, cannot_write
+from catalog.index import Index, Row
+from catalog.index.pool import IndexPool
 from catalog.refs import parse_ref
 from catalog.settings import Settings
 from catalog.store_names import EMBEDDED, config_file, read_names
@@ -26,6 +31,7 @@ class Bounds:
     version, staged : of one version, and of all uploads that are not committed yet
     uploads, jobs : that one caller may have open at once
     keep : after which an upload that nobody touches is swept, and a job that is over
+    gate : that checking a version may take
     idle : without a byte of a body, after which a client is given up
     """
 
@@ -37,6 +43,7 @@ class Bounds:
     jobs: int = 4
     workers: int = 1
     keep: float = 86_400.0
+    gate: float = 300.0
     idle: float = 60.0
 
 
@@ -57,8 +64,17 @@ class Registry:
     @contextmanager
     def index(self) -> Iterator[Index]:
         """The index, for one thread."""
-        with open_index(self.settings) as index:
+        with self._indexes.lend() as index:
             yield index
+
+    @cached_property
+    def _indexes(self) -> IndexPool:
+        return IndexPool(self.settings)
+
+    def close(self) -> None:
+        """Close what it keeps open."""
+        self._indexes.close()
+        self.database.close()
 
     def store_name(self, told: str | None) -> str:
         """A store by name; a client can name no other than those that the server knows.
@@ -114,3 +130,27 @@ def registry_of(request: Request) -> Registry:
     """The registry behind a request."""
     registry: Registry = request.app.state.registry
     return registry
+
+
+@cache
+def place_of(home: Path) -> str:
+    """What tells this home from that of a server elsewhere, made once.
+
+    Raises
+    ------
+    CatalogError
+    """
+    path = home / "place"
+    made = home / f"place.{secrets.token_hex(8)}"
+    try:
+        if not path.exists():
+            made.write_text(secrets.token_hex(16), encoding="ascii")
+            try:
+                os.link(made, path)  # whole, and only if nobody else was faster
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        return path.read_text(encoding="ascii")
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc

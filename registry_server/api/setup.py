@@ -22,6 +22,7 @@ from registry_server.auth.door import Access, Door
 from registry_server.auth.oidc import Verifier, read_issuer
 from registry_server.auth.tokens import KnownTokens
 from registry_server.problem import problem
+from registry_server.web.app import Pages, create_web
 
 
 def access_for(
@@ -50,17 +51,18 @@ def access_for(
             f"a server on {host} asks for tokens, but there is none",
             "catalog token create NAME --role admin    (or let everybody read: --no-auth)",
         )
-    return Access(tokens, Audit(registry.settings.home), issuer, nobody)
+    return Access(tokens, Audit(registry.settings.home, registry.database), issuer, nobody)
 
 
 def add_registry(app: FastAPI, registry: Registry, access: Access) -> None:
     """Mount /api/v1 on an application, do its jobs while it runs, and put the door before all.
 
-    The door goes inside what is there already: the guard.
+    The door goes inside what is there already, the guard; the web pages inside the door.
     """
     app.mount(PLACE, create_api(registry))
     app.mount("/api", _nothing_here)
     app.user_middleware.append(Middleware(Door, access=access))
+    app.user_middleware.append(Middleware(Pages, web=create_web(registry, access)))
     before: Any = app.router.lifespan_context
 
     @asynccontextmanager
@@ -69,6 +71,8 @@ def add_registry(app: FastAPI, registry: Registry, access: Access) -> None:
             with working(registry):
                 yield state
         access.tokens.close()
+        access.audit.close()
+        registry.close()
 
     app.router.lifespan_context = with_workers
 

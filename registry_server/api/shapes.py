@@ -10,6 +10,7 @@ from catalog.card import ModelName
 from registry_server.auth.caller import Role
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Word = Annotated[str | None, Field(max_length=200)]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -29,13 +30,14 @@ class Error(BaseModel):
 
 
 class About(BaseModel):
-    """This server, and who it takes you for."""
+    """This server, and who it takes you for; `protected` aliases must be earned."""
 
     name: str
     version: str
     caller: str
     role: Role
     store: str
+    protected: list[str]
 
 
 class Conflict(BaseModel):
@@ -68,10 +70,34 @@ class Model(BaseModel):
     conflicts: list[Conflict]
 
 
+class Search(BaseModel):
+    """What `GET /models` may be asked for."""
+
+    q: Annotated[str, Field(max_length=500, description="Words to look for.")] = ""
+    detector: Word = None
+    material: Word = None
+    particle: Word = None
+    energy: Annotated[str | None, Field(max_length=60, description="GeV: 50 or 10..100.")] = None
+    task: Word = None
+    family: Word = None
+    licence: Word = None
+    validated: bool = False
+    store: Word = None
+    gone: bool = False
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: Annotated[
+        str | None, Field(max_length=200, description="`next` of the page before.")
+    ] = None
+
+
 class Models(BaseModel):
-    """A page of a search; `next` is the cursor of the page after it."""
+    """A page of a search; `next` is the cursor of the page after it.
+
+    A total that is not exact says that there are at least so many.
+    """
 
     total: int
+    total_is_exact: bool
     models: list[Model]
     next: str | None
 
@@ -177,7 +203,7 @@ class Wanted(BaseModel):
     """A file that will be uploaded."""
 
     path: Annotated[str, Field(min_length=1, max_length=200)]
-    size: Annotated[int, Field(ge=1, le=1 << 40)]
+    size: Annotated[int, Field(ge=0, le=1 << 40)]
     digest: Digest
 
 

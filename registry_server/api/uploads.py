@@ -6,19 +6,18 @@ import json
 import os
 import secrets
 import shutil
-import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from catalog.card import CARD_FILE
 from catalog.errors import BadFile, CatalogError, CheckFailed, NotFound, UsageError
 from catalog.manifest import Entry, Manifest, hash_stream, parse_manifest
 from registry_server.api.errors import Conflict, NoRange, TooMany
-from registry_server.api.registry import Bounds
+from registry_server.api.registry import Bounds, place_of
 from registry_server.auth.caller import Caller
-from registry_server.database import Database
+from registry_server.database import Block, Database
 from registry_server.errors import Busy, TooLarge
 
 _SPARE = 1 << 30  # bytes of the disk that uploads leave free
@@ -42,7 +41,7 @@ class Uploads:
     """
 
     def __init__(self, database: Database, home: Path, bounds: Bounds) -> None:
-        self._database, self._bounds = database, bounds
+        self._database, self._home, self._bounds = database, home, bounds
         self.root = home / "uploads"
 
     def begin(self, caller: Caller, model: str, entries: list[Entry]) -> Upload:
@@ -54,11 +53,15 @@ class Uploads:
         """
         manifest = manifest_of(entries)
         upload = Upload(secrets.token_hex(16), caller.name, model, manifest, None)
-        row = (upload.id, caller.name, model, manifest.to_bytes().decode(), time.time())
-        with self._database.transaction() as db:  # or many at once would all find room
+        sql = (
+            "INSERT INTO uploads (id, caller, model, manifest, touched, place) "
+            "VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        text, place = manifest.to_bytes().decode(), place_of(self._home)
+        with self._database.transaction("uploads") as db:  # or many at once would all find room
             self._room(db, caller, manifest.size)
             (self.root / upload.id).mkdir(parents=True, mode=0o700)
-            db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, NULL)", row)
+            db.run(sql, upload.id, caller.name, model, text, time.time(), place)
         return upload
 
     def get(self, caller: Caller, wanted: str) -> Upload:
@@ -69,11 +72,18 @@ class Uploads:
         NotFound
             Also for the upload of somebody else: its very existence is none of the caller's
             business.
+        Conflict
+            Its bytes are at another server.
         """
         found = self._database.rows("SELECT * FROM uploads WHERE id = ?", wanted)
         if not found or not (found[0]["caller"] == caller.name or caller.may("admin")):
-            raise NotFound("no such upload of yours", "begin one: POST /api/v1/uploads")
+            raise _gone()
         it = found[0]
+        if not it["result"] and it["place"] not in ("", place_of(self._home)):
+            raise Conflict(
+                "the bytes of this upload are at another server",
+                "go on there, or begin anew here",
+            )
         manifest = parse_manifest(it["manifest"].encode(), "upload")
         result = json.loads(it["result"]) if it["result"] else None
         return Upload(it["id"], it["caller"], it["model"], manifest, result)
@@ -84,8 +94,9 @@ class Uploads:
             return entry.size, True
         try:
             return min(self.part(upload, entry).stat().st_size, entry.size), False
-        except OSError:
-            return 0, False
+        except OSError:  # not begun, or committed since it was looked up
+            published = self._state(upload) == "published"
+            return (entry.size, True) if published else (0, False)
 
     def begin_part(self, upload: Upload, entry: Entry, offset: int) -> int:
         """Open the part of a file for writing at `offset`; a file descriptor.
@@ -103,7 +114,7 @@ class Uploads:
         try:
             return os.open(self.part(upload, entry), os.O_WRONLY | os.O_CREAT, 0o600)
         except FileNotFoundError as exc:
-            raise NotFound("no such upload of yours", "begin one: POST /api/v1/uploads") from exc
+            raise _gone() from exc
 
     def finish_part(self, upload: Upload, entry: Entry) -> bool:
         """Hash a part that has its size; whether the file is complete.
@@ -112,17 +123,25 @@ class Uploads:
         ------
         CheckFailed
             The bytes are not those of the digest; they are dropped.
+        NotFound
+            The upload was left meanwhile.
         """
         part = self.part(upload, entry)
         size, complete = self.here(upload, entry)
         if complete or size < entry.size:
             return complete
-        with part.open("rb") as file:
-            digest, _ = hash_stream(file)
+        try:
+            with part.open("rb") as file:
+                digest, _ = hash_stream(file)
+            if digest == entry.digest:
+                part.replace(self.blob(upload, entry))
+        except FileNotFoundError as exc:  # another request finished this file, or the upload
+            if self.blob(upload, entry).is_file() or self._state(upload) == "published":
+                return True
+            raise _gone() from exc
         if digest != entry.digest:
             part.unlink(missing_ok=True)
             raise CheckFailed(entry.path, [f"its bytes are {digest}"], "send them from offset=0")
-        part.replace(self.blob(upload, entry))
         self.touch(upload)
         return True
 
@@ -138,8 +157,7 @@ class Uploads:
         Every request that may have seen it end asks: whoever ended it could not remove a folder
         that another was still writing into.
         """
-        rows = self._database.rows("SELECT result FROM uploads WHERE id = ?", upload.id)
-        if not rows or rows[0]["result"]:
+        if self._state(upload) != "open":
             shutil.rmtree(self.root / upload.id, ignore_errors=True)
 
     def drop(self, upload: Upload) -> None:
@@ -172,14 +190,21 @@ class Uploads:
         """Where what is here of a file is."""
         return self.blob(upload, entry).with_suffix(".part")
 
-    def _room(self, db: sqlite3.Connection, caller: Caller, size: int) -> None:
+    def _state(self, upload: Upload) -> Literal["open", "published", "left"]:
+        """What has become of it meanwhile."""
+        rows = self._database.rows("SELECT result FROM uploads WHERE id = ?", upload.id)
+        if not rows:
+            return "left"
+        return "published" if rows[0]["result"] else "open"
+
+    def _room(self, db: Block, caller: Caller, size: int) -> None:
         bounds = self._bounds
         if size > bounds.version:
             raise TooLarge(f"{size} bytes are above the limit of {bounds.version} for a version")
         sql = "SELECT caller, manifest FROM uploads WHERE result IS NULL"
         sizes = [
             (row["caller"], parse_manifest(row["manifest"].encode(), "upload").size)
-            for row in db.execute(sql)
+            for row in db.rows(sql)
         ]
         own = [it for who, it in sizes if who == caller.name]
         if len(own) >= bounds.uploads:
@@ -221,6 +246,10 @@ def manifest_of(entries: list[Entry]) -> Manifest:
     if len({digest for digest, _ in sizes}) < len(sizes):
         raise UsageError("one digest has two sizes")
     return parsed
+
+
+def _gone() -> NotFound:
+    return NotFound("no such upload of yours", "begin one: POST /api/v1/uploads")
 
 
 def _changed(folder: Path) -> float:

@@ -12,19 +12,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, StoreError, Unreachable
 from catalog.settings import Settings, load_settings
+from registry_server.api import verb_work
 from registry_server.api.jobs import Jobs, Taken
 from registry_server.api.registry import Bounds
-from registry_server.database import Database
+from registry_server.database import open_database
+
+if TYPE_CHECKING:
+    from catalog.showers import ShowerSet
 
 _OFTEN = 0.5  # seconds between two lines of progress that are kept
 Say = Callable[[str], None]
 Tell = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -32,15 +38,20 @@ def main() -> None:
     told = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     settings, job = load_settings(), Taken(**told)
-    jobs = Jobs(Database(settings.home), Bounds())
-    progress = _Progress(jobs, job)
-    try:
-        value = KINDS[job.kind](job, settings, progress.say, progress.tell)
-    except CatalogError as exc:
-        text = _without_paths(exc.message, settings)
-        jobs.end(job, "failed", error={"message": text, "hint": exc.hint})
-    else:
-        jobs.end(job, "done", value)
+    with closing(_patiently(lambda: open_database(settings))) as database:
+        jobs = Jobs(database, Bounds())
+        progress = _Progress(jobs, job)
+        try:
+            value = KINDS[job.kind](job, settings, progress.say, progress.tell)
+        except StoreError as exc:
+            print(f"job {job.id}: {exc}", file=sys.stderr)
+            told = {"message": _of_store(exc), "hint": "ask for it again once that answers"}
+            _patiently(lambda: jobs.put_off(job, told))
+        except CatalogError as exc:
+            told = {"message": _without_paths(exc.message, settings), "hint": exc.hint}
+            _patiently(lambda: jobs.end(job, "failed", error=told))
+        else:
+            _patiently(lambda: jobs.end(job, "done", value))
 
 
 def job_file(home: Path, job: str) -> Path:
@@ -73,21 +84,38 @@ def _recommend(job: Taken, settings: Settings, say: Say) -> dict[str, Any]:
     from catalog.index import open_index
     from catalog.scoring.present import as_dict
     from catalog.scoring.recommend import recommend
-    from catalog.showers.reader import read_showers
 
-    asked, data = job.asked, job_file(settings.home, job.id)
-    target = read_showers(data, limit=asked["showers"])
+    asked, target = job.asked, _target(job, settings)
     with open_index(settings) as index:
         log = read_log(settings.home)
         found = recommend(target, index, settings, log, say, asked["seed"], asked["models"])
     value = as_dict(found)
-    value["target"]["data"] = "the uploaded showers"
+    if not asked.get("detector"):
+        value["target"]["data"] = "the uploaded showers"
     return value
+
+
+def _target(job: Taken, settings: Settings) -> ShowerSet:
+    """The showers that were sent; of a known detector that was named, parametrised ones."""
+    from catalog.domain import load_detector
+    from catalog.showers.reader import read_showers
+    from catalog.simulate.beam import draw_beam
+    from catalog.simulate.readout import readout_mesh
+    from catalog.simulate.run import simulate
+
+    asked = job.asked
+    if not asked.get("detector"):
+        return read_showers(job_file(settings.home, job.id), limit=asked["showers"])
+    detector = load_detector(asked["detector"])
+    beam = draw_beam(asked["pdg"], asked["showers"], tuple(asked["energy_gev"]), seed=asked["seed"])
+    return simulate(detector, readout_mesh(detector), beam, asked["seed"])
 
 
 KINDS: dict[str, Callable[[Taken, Settings, Say, Tell], dict[str, Any]]] = {
     "recommend": lambda job, settings, say, _: _recommend(job, settings, say),
     "sync": _sync,
+    "annotate": lambda job, settings, _, tell: verb_work.annotate(job.asked, settings, tell),
+    "verify": lambda job, settings, _, tell: verb_work.verify(job.asked, settings, tell),
 }
 
 
@@ -111,7 +139,23 @@ class _Progress:
         now = time.monotonic()
         if now - self._kept > _OFTEN:
             self._kept = now
-            self._jobs.tell(self._job, self._message, self._done, self._total)
+            with suppress(Unreachable):
+                self._jobs.tell(self._job, self._message, self._done, self._total)
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    """What it gives, once the database answers; the server ends us if it should not."""
+    while True:
+        try:
+            return act()
+        except Unreachable:
+            time.sleep(1.0)
+
+
+def _of_store(exc: StoreError) -> str:
+    """What may be said to anybody: the reason may hold an address."""
+    what = "does not answer" if isinstance(exc, Unreachable) else "could not do it"
+    return f"a store or the index behind this server {what}"
 
 
 def _without_paths(text: str, settings: Settings) -> str:

@@ -10,12 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from catalog.errors import CatalogError
-from registry_server.api.jobs import Jobs, Taken
+from catalog.errors import CatalogError, Unreachable
+from registry_server.api.jobs import SILENT, Jobs, Taken, jobs_of
 from registry_server.api.publishing import uploads_of
 from registry_server.api.registry import Registry
 from registry_server.api.work import job_file
@@ -52,13 +52,15 @@ def working(registry: Registry) -> Iterator[None]:
 
 
 def _taking(registry: Registry, stop: threading.Event) -> None:
-    jobs = Jobs(registry.database, registry.bounds)
+    jobs, blind = jobs_of(registry), time.monotonic()
     while not stop.wait(_POLL):
         try:
-            while not stop.is_set() and (job := jobs.take()):
+            # When the database comes back, all who could not reach it look silent.
+            while not stop.is_set() and (job := jobs.take(bury=time.monotonic() - blind > SILENT)):
                 _attempt(registry, jobs, job, stop)
-        except CatalogError:
-            _log.exception("the table of jobs")
+        except CatalogError as exc:
+            blind = time.monotonic()
+            _log.warning("the table of jobs: %s", exc)
 
 
 def _attempt(registry: Registry, jobs: Jobs, job: Taken, stop: threading.Event) -> None:
@@ -92,8 +94,9 @@ def _watch(jobs: Jobs, job: Taken, child: subprocess.Popen[bytes], stop: threadi
             return "stopped"
         if time.monotonic() - beat > _BEAT:
             beat = time.monotonic()
-            if not jobs.alive(job):
-                return "cancelled"
+            with suppress(Unreachable):  # it restarts; whether the job is still ours it will tell
+                if not jobs.alive(job):
+                    return "cancelled"
     return "over"
 
 
@@ -120,14 +123,14 @@ def _start(registry: Registry, job: Taken) -> subprocess.Popen[bytes]:
 
 
 def _sweeping(registry: Registry, stop: threading.Event) -> None:
-    jobs = Jobs(registry.database, registry.bounds)
+    jobs = jobs_of(registry)
     while True:
         try:
             uploads_of(registry).sweep()
             jobs.sweep()
             _sweep_files(registry.settings.home / "jobs", jobs)
-        except (CatalogError, OSError):
-            _log.exception("sweeping")
+        except (CatalogError, OSError) as exc:
+            _log.warning("sweeping: %s", exc)
         if stop.wait(_SWEEP):
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from catalog.errors import NotFound, UsageError
 from catalog.settings import load_settings
 from catalog.text import table
 from registry_server.auth.tokens import Token, create_token, list_tokens, revoke_token
-from registry_server.database import Database
+from registry_server.database import open_database
 
 _FORMS = "catalog token create NAME | ls | revoke ID-OR-NAME"
 
@@ -28,14 +29,14 @@ def token(
     """Make, list and end API tokens of the server. Example: catalog token create maria"""
     if (name is None) != (action == "ls"):
         raise UsageError(f"catalog token {action}: a name is missing, or too many", _FORMS)
-    database = Database(load_settings().home)
-    if action == "create":
-        secret, made = create_token(database, name, role, days)
-        out.emit({"token": secret, **_row(made)}, as_json, lambda: secret)
-        out.say(f"{made.id}: {role} {name}, until {_day(made.expires)}; it is shown only this once")
-        out.say("  next: export CATALOG_TOKEN=...    (send it: Authorization: Bearer TOKEN)")
-        return
-    found = revoke_token(database, name) if action == "revoke" else list_tokens(database)
+    with closing(open_database(load_settings())) as database:
+        if action == "create":
+            secret, made = create_token(database, name, role, days)
+            out.emit({"token": secret, **_row(made)}, as_json, lambda: secret)
+            out.say(f"{made.id}: {role} {name}, until {_day(made.expires)}; shown only this once")
+            out.say("  next: export CATALOG_TOKEN=...    (send it: Authorization: Bearer TOKEN)")
+            return
+        found = revoke_token(database, name) if action == "revoke" else list_tokens(database)
     if found or as_json:
         out.emit({"tokens": [_row(it) for it in found]}, as_json, lambda: _human(found))
     if not found:

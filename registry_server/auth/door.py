@@ -1,8 +1,9 @@
 """The door: nobody gets past it unknown. ASGI middleware, just inside the guard.
 
 It finds out who asks, refuses what a page of another site makes a browser send, bounds how often
-one may ask, and keeps the audit log. What a route needs is in `policy`: here for all outside /api,
-by `authorise` for the routes of /api.
+one may ask, and keeps the audit log. What a route needs is in `policy`: by `authorise` for the
+routes of /api and for web pages, here for all others. A page, and nothing else, also takes the
+token from the cookie that signing in has set.
 """
 
 from __future__ import annotations
@@ -11,23 +12,26 @@ import asyncio
 import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from catalog.errors import Unreachable
 from registry_server.auth.audit import Audit
 from registry_server.auth.caller import Caller, Forbidden, Role, Unknown
 from registry_server.auth.oidc import Verifier
-from registry_server.auth.policy import POLICY, need_outside
+from registry_server.auth.policy import PAGES, POLICY, need_outside
 from registry_server.auth.rate import Rate
 from registry_server.auth.tokens import PREFIX, KnownTokens
 from registry_server.errors import quoted
-from registry_server.problem import is_api, refuse
+from registry_server.problem import is_api, is_page, refuse
 
+SESSION = "catalog_session"  # the cookie of who signed in to the pages: the token itself
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _NOT_VALID = "the token is not valid here"
 _LOADING = "/v2/repository/models/"
@@ -81,7 +85,8 @@ class Door:
     def _note(self, scope: Scope, status: int) -> None:
         """Keep what was changed, or refused; what a stranger can cause is bounded."""
         path, caller = scope["path"], scope["state"].get("caller")
-        changing = scope["method"] not in _SAFE and (is_api(path) or path.startswith(_LOADING))
+        noted = is_api(path) or is_page(path) or path.startswith(_LOADING)
+        changing = scope["method"] not in _SAFE and noted
         if not changing and status not in (401, 403):
             return
         address = _address(scope)
@@ -97,13 +102,19 @@ class Door:
             return
         now, address = time.time(), _address(scope)
         try:
-            state["caller"] = caller = await self._caller(headers, now)
+            state["caller"] = caller = await self._caller(headers, now, is_page(scope["path"]))
         except Unknown as exc:
             _log.info("%s: refused: %s", state.get("request_id"), quoted(exc.message))
             hint = "make one: catalog token create NAME, and send it: Authorization: Bearer TOKEN"
             wait = self._failures.wait(address, now)
             answer = _slower(scope, wait) if wait else refuse(scope, 401, _NOT_VALID, hint)
             await answer(scope, receive, send)
+            return
+        except Unreachable as exc:
+            _log.warning("%s: %s", state.get("request_id"), exc)
+            text = "the tokens of this server cannot be checked now"
+            later = {"retry-after": "1"}
+            await refuse(scope, 503, text, "try again later", headers=later)(scope, receive, send)
             return
         state["again"] = partial(self._same, headers, caller)
         if refused := self._refused(scope, caller, address, now):
@@ -116,13 +127,13 @@ class Door:
     ) -> ASGIApp | None:
         """Why this caller does not get past the door, as an answer."""
         path = scope["path"]
-        if is_api(path):
+        if is_api(path) or is_page(path):
             if caller and not path.isprintable():
                 return refuse(scope, 400, "not an address", "GET /api/v1/openapi.json tells all")
             wait = self._asked.wait(caller.name if caller else address, now)
             if wait:
                 return _slower(scope, wait)
-            if caller:
+            if caller or is_page(path):
                 return None  # `authorise` knows which route it is
         elif need_outside(path).allows(caller):
             return None
@@ -135,21 +146,18 @@ class Door:
         )
         return refuse(scope, 401, "who are you?", hint)
 
-    async def _caller(self, headers: Headers, now: float) -> Caller | None:
+    async def _caller(self, headers: Headers, now: float, page: bool = False) -> Caller | None:
         """Who asks; None for somebody without a token, who may do nothing here."""
-        given = headers.getlist("authorization")
+        given, nobody = headers.getlist("authorization"), self._access.nobody
         if not given:
-            nobody = self._access.nobody
+            if page and (kept := kept_token(headers)):
+                with suppress(Unknown):  # its time is over: asked to sign in again, not locked out
+                    return await caller_with(self._access, kept, now)
             return Caller("anonymous", nobody) if nobody else None
         scheme, _, secret = given[0].partition(" ")
         if len(given) > 1 or scheme.lower() != "bearer":
             raise Unknown("not one bearer token")
-        secret = secret.strip()
-        if secret.startswith(PREFIX):
-            return self._access.tokens.caller(secret, now)
-        if self._access.issuer is None:
-            raise Unknown("no token of this server, and no issuer is configured")
-        return await asyncio.to_thread(self._access.issuer.caller, secret)
+        return await caller_with(self._access, secret.strip(), now)
 
     async def _same(self, headers: Headers, caller: Caller | None) -> None:
         if await self._caller(headers, time.time()) != caller:
@@ -169,6 +177,25 @@ class Door:
             return True
 
 
+async def caller_with(access: Access, secret: str, now: float) -> Caller:
+    """Who holds a token.
+
+    Raises
+    ------
+    Unknown
+    """
+    if secret.startswith(PREFIX):
+        return access.tokens.caller(secret, now)
+    if access.issuer is None:
+        raise Unknown("no token of this server, and no issuer is configured")
+    return await asyncio.to_thread(access.issuer.caller, secret)
+
+
+def kept_token(headers: Headers) -> str:
+    """The token in the cookie of the pages; "" without one."""
+    return cookie_parser(headers.get("cookie", "")).get(SESSION, "")
+
+
 async def ask_again(scope: Scope) -> None:
     """Whether who began a long call may still make it.
 
@@ -182,14 +209,14 @@ async def ask_again(scope: Scope) -> None:
 
 
 async def authorise(request: Request) -> None:
-    """The policy table, for a route of /api: a dependency of the whole application.
+    """The policy table, for a route of /api or a page: a dependency of the whole application.
 
     Raises
     ------
     Unknown, Forbidden
     """
     name = getattr(request.scope.get("route"), "name", "")
-    need = POLICY.get(name)
+    need = POLICY.get(name) or PAGES.get(name)
     caller = request.scope["state"].get("caller")
     if need is None:
         raise Forbidden("nobody may do that")

@@ -51,5 +51,8 @@ class Owners:
 
     def give(self, store: str, model: str, owner: str) -> None:
         """Change the owner."""
-        sql = "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)"
+        sql = (
+            "INSERT INTO owners VALUES (?, ?, ?, ?) ON CONFLICT (store, model) "
+            "DO UPDATE SET owner = excluded.owner, since = excluded.since"
+        )
         self._database.run(sql, store, model, owner, time.time())

@@ -53,10 +53,39 @@ POLICY: dict[str, Need] = {
     "get_job": Need("reader", "own"),
     "follow_job": Need("reader", "own"),
     "cancel_job": Need("reader", "own"),
+    "look_up": Need("reader"),
+    "list_names": Need("reader"),
+    "list_uploads": Need("publisher"),
+    "list_missing": Need("publisher"),
+    "make_shortlist": Need("reader"),
+    "add_adaptations": Need("publisher"),
+    "put_card": Need("publisher", "owner"),
+    "start_verify": Need("publisher"),
 }
 
-# Everything outside /api/, by the beginning of its path; the first that fits counts. What fits
-# none needs an admin.
+# Web pages, by the name of the route.
+PAGES: dict[str, Need] = {
+    "page_static": Need(None),
+    "page_sign_in": Need(None),
+    "page_sign_in_post": Need(None),
+    "page_sign_out": Need(None),
+    "page_find": Need("reader"),
+    "page_model": Need("reader"),
+    "page_version": Need("reader"),
+    "page_fit": Need("reader"),
+    "page_fit_upload": Need("reader"),
+    "page_fit_detector": Need("reader"),
+    "page_job": Need("reader", "own"),
+    "page_job_cancel": Need("reader", "own"),
+    "page_map": Need("reader"),
+    "page_compare": Need("reader"),
+    "page_runs": Need("reader"),
+    "page_stores": Need("reader"),
+    "page_stores_sync": Need("admin"),
+}
+
+# Everything else, by the beginning of its path; the first that fits counts. What fits none needs an
+# admin.
 OUTSIDE: tuple[tuple[str, Need], ...] = (
     ("/v2/health/live", Need(None)),
     ("/v2/health/ready", Need(None)),

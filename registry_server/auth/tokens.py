@@ -6,14 +6,14 @@ import hashlib
 import hmac
 import re
 import secrets
-import sqlite3
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from catalog.errors import NotFound, UsageError
 from registry_server.auth.caller import ROLES, Caller, Role, Unknown
-from registry_server.database import Database, open_file
+from registry_server.database import Database
 
 PREFIX = "hepcat_"  # so that scanners for leaked secrets can find one
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._@-]{0,63}$")
@@ -89,18 +89,18 @@ def revoke_token(database: Database, wanted: str) -> list[Token]:
 
 
 class KnownTokens:
-    """All tokens in memory, read again only when another process has written the file.
+    """All tokens in memory, read again only when somebody has written to them.
 
-    SQLite counts the writes of others (`PRAGMA data_version`), which is asked in microseconds: a
-    token is refused from the moment it is revoked.
+    With SQLite a token is refused from the moment it is revoked, with PostgreSQL as soon as its
+    notice arrives: milliseconds later.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = None
-        self._seen = -1
-        self._rows: dict[str, sqlite3.Row] = {}
+        self._changes = database.changes()
+        self._seen: object = None
+        self._rows: dict[str, dict[str, Any]] = {}
 
     def caller(self, secret: str, now: float) -> Caller:
         """Who holds this token.
@@ -108,6 +108,8 @@ class KnownTokens:
         Raises
         ------
         Unknown
+        Unreachable
+            The database has been away for so long that nobody can say.
         """
         kept = _hash(secret)
         row = self._current().get(kept)
@@ -125,21 +127,18 @@ class KnownTokens:
         return any(it.state == "valid" for it in list_tokens(self._database))
 
     def close(self) -> None:
-        """Give the file back, until it is needed again."""
+        """Look no more, until asked again."""
         with self._lock:
-            if self._db is not None:
-                self._db.close()
-            self._db, self._seen = None, -1
+            self._changes.close()
+            self._seen = None
 
-    def _current(self) -> dict[str, sqlite3.Row]:
+    def _current(self) -> dict[str, dict[str, Any]]:
         with self._lock:
-            if self._db is None:
-                self._db = open_file(self._database.path)
-            seen = self._db.execute("PRAGMA data_version").fetchone()[0]
-            if seen != self._seen:
-                rows = self._db.execute("SELECT * FROM tokens").fetchall()
+            mark = self._changes.mark()
+            if mark != self._seen:
+                rows = self._database.rows("SELECT * FROM tokens")
                 self._rows = {row["hash"]: row for row in rows}
-                self._seen = seen
+                self._seen = mark
             return self._rows
 
 

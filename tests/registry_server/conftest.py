@@ -6,6 +6,7 @@ import http.client
 from collections.abc import Iterator
 
 import pytest
+from house import Places
 from tiny_models import MODELS, Version
 
 from registry_server.background import serving
@@ -40,3 +41,12 @@ def link(url: str) -> Iterator[http.client.HTTPConnection]:
     link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
     yield link
     link.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every house of the file is built twice: with files, and with databases of a server."""
+    Places.server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    yield
+    Places.close()
+    Places.server = None

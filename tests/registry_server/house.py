@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -25,9 +26,12 @@ from registry_server.auth.audit import Audit
 from registry_server.auth.door import Access
 from registry_server.auth.oidc import Verifier, read_issuer
 from registry_server.auth.tokens import KnownTokens, create_token, revoke_token
-from registry_server.database import Database
+from registry_server.database import Database, open_database
 from registry_server.engine import MemorySource
 from tests.toys import generator_folder
+
+if TYPE_CHECKING:
+    from tests.postgres_server import Server
 
 ISSUER, AUDIENCE = "https://sso.example.org/lab", "model-catalog"
 
@@ -91,7 +95,7 @@ class House:
     def publish(self, name: str, **how: Any) -> Path:
         """A version that is in the store already, put there past the server."""
         folder = generator_folder(self.folder / f"{name}-{time.monotonic_ns()}", name, **how)
-        with open_index(self.registry.settings.home) as index:
+        with open_index(self.registry.settings) as index:
             publish(folder, self.store, "memory:", index, lambda _: None)
         return folder
 
@@ -100,9 +104,42 @@ class House:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+class Places:
+    """Where houses keep what they know: in files, or in databases of `server`."""
+
+    server: Server | None = None
+    opened: ClassVar[list[Database | KnownTokens | Audit]] = []
+
+    @classmethod
+    def settings(cls, folder: Path) -> Settings:
+        """An empty catalog."""
+        index = ""
+        if cls.server:
+            import psycopg
+
+            name = f"house_{secrets.token_hex(6)}"
+            with psycopg.connect(cls.server.url(), autocommit=True) as db:
+                db.execute(f"CREATE DATABASE {name}")
+            index = cls.server.url(name)
+        return Settings(folder / "home", folder / "cache", "memory:", index=index)
+
+    @classmethod
+    def database(cls, where: Settings) -> Database:
+        """Of a server; it is closed with all others when the tests of a file are over."""
+        cls.opened.append(database := open_database(where))
+        return database
+
+    @classmethod
+    def close(cls) -> None:
+        """All that is open."""
+        for it in reversed(cls.opened):
+            it.close()
+        cls.opened.clear()
+
+
 def build(folder: Path, bounds: Bounds | None = None, nobody: Any = None, **rate: float) -> House:
-    settings = Settings(folder / "home", folder / "cache", "memory:")
-    store, database = MemoryStore(), Database(settings.home)
+    settings = Places.settings(folder)
+    store, database = MemoryStore(), Places.database(settings)
     registry = Registry(settings, database, bounds or Bounds(), lambda _: store)
     (folder / "keys.json").write_text(key_set(k1=KEY))
     (folder / "oidc.yaml").write_text(CONFIG)
@@ -117,7 +154,9 @@ def build(folder: Path, bounds: Bounds | None = None, nobody: Any = None, **rate
     database.run("UPDATE tokens SET expires = ? WHERE name = 'expired'", time.time() - 1)
     issuer = Verifier(read_issuer(folder / "oidc.yaml"))
     rate = {"per_second": 1e6, "burst": 1e6} | rate
-    access = Access(KnownTokens(database), Audit(settings.home), issuer, nobody, **rate)
+    tokens, audit = KnownTokens(database), Audit(settings.home, database)
+    Places.opened += [tokens, audit]
+    access = Access(tokens, audit, issuer, nobody, **rate)
     app = create_app(MemorySource([]), [], any_model=True, allow_hosts=["testserver"])
     add_registry(app, registry, access)
     client = TestClient(app, raise_server_exceptions=False)

@@ -11,7 +11,7 @@ from house import House, build
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+def house(either: None, tmp_path_factory: pytest.TempPathFactory) -> House:
     house = build(tmp_path_factory.mktemp("house"))
     house.source = house.publish("toy")
     return house

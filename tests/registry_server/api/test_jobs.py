@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, build
+from house import House, Places, build
 
 from registry_server.api import long, work, workers
 from registry_server.api import open as open_
@@ -24,15 +24,17 @@ from registry_server.api.registry import Bounds
 from registry_server.api.workers import working
 from registry_server.auth.caller import Caller
 from registry_server.auth.tokens import revoke_token
-from registry_server.database import Database
 from tests.toys import shower_file
 
 MARIA, ADMIN = Caller("token:maria", "reader"), Caller("token:admin", "admin")
 
 
+pytestmark = pytest.mark.usefixtures("either")
+
+
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(Database(tmp_path), Bounds())
+    return Jobs(Places.database(Places.settings(tmp_path)), Bounds())
 
 
 def age(jobs: Jobs, seconds: float) -> None:
@@ -61,7 +63,7 @@ def test_a_job_whose_server_died_is_taken_again_and_then_given_up(jobs: Jobs) ->
         age(jobs, SILENT + 1)
     assert jobs.take() is None
     it = jobs.get(MARIA, name)
-    assert (it["state"], it["error"]["message"]) == ("failed", "its worker died")
+    assert (it["state"], it["error"]["message"]) == ("failed", "its server died 5 times")
 
 
 def test_who_was_given_up_cannot_overwrite_the_next(jobs: Jobs) -> None:

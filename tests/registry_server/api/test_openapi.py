@@ -16,7 +16,7 @@ from registry_server.api.app import PARTS, create_api, description
 from registry_server.api.registry import Bounds
 from registry_server.auth.policy import POLICY
 
-EXAMPLES = int(os.environ.get("CATALOG_EXAMPLES", "25"))  # of each operation
+EXAMPLES = int(os.environ.get("CATALOG_EXAMPLES", "50"))  # of each operation; 1000 in the long form
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,30 @@ def test_no_request_makes_the_server_fail_or_say_what_is_not_described(
         case.call_and_validate(headers=headers, excluded_checks=[ignored_auth, accepted])
 
     ask()
+
+
+@pytest.mark.slow
+def test_no_sequence_of_requests_makes_the_server_fail(house: House, described: Any) -> None:
+    """What one answer names (an upload, a job, a version), the next request uses.
+
+    All but the events of a job, which end with it: here no job is done.
+    """
+    machine = described.exclude(path_regex="events$").as_state_machine()
+    for start in ("POST_uploads___201_", "POST_sync___202_", "GET_models___200_"):
+        assert any(it.startswith(start) for it in vars(machine)), start
+    headers = {"host": "testserver", **house.headers["admin"]}
+
+    class Asking(machine):
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return {"headers": headers}
+
+        def validate_response(self, response: Any, case: schemathesis.Case, **_: Any) -> None:
+            case.validate_response(
+                response, headers=headers, excluded_checks=[ignored_auth, accepted]
+            )
+
+    how = settings(
+        max_examples=EXAMPLES, stateful_step_count=8, deadline=None, database=None,
+        derandomize=True, suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    Asking.run(settings=how)

@@ -17,10 +17,13 @@ import pytest
 from house import House, build
 
 from catalog.manifest import build_manifest
+from registry_server.api import uploads as uploads_module
 from registry_server.api.publishing import uploads_of
 from registry_server.api.registry import Bounds
 from registry_server.background import running
 from tests.toys import generator_folder
+
+pytestmark = pytest.mark.usefixtures("either")
 
 
 @pytest.fixture
@@ -284,7 +287,7 @@ def test_no_client_names_a_path_outside(house, folder, path: str) -> None:
 def test_what_cannot_be_a_version_is_refused_at_once(house, folder) -> None:
     files = files_of(folder)
     for wrong in (
-        [], files[1:], [*files, files[0]], [{**files[0], "size": 0}],
+        [], files[1:], [*files, files[0]], [{**files[0], "size": -1}],
         [*files, {"path": "again", "size": 5, "digest": files[0]["digest"]}],
     ):  # fmt: skip
         answer = house.ask("owner", "POST", "/uploads", json={"name": "new", "files": wrong})
@@ -339,3 +342,34 @@ def test_a_file_below_a_file_is_refused_at_once(house: House, folder: Path) -> N
     files = [*files_of(folder), {**files_of(folder)[0], "path": "card.yaml/x"}]
     answer = house.ask("owner", "POST", "/uploads", json={"name": "new", "files": files})
     assert "card.yaml/x" in error(answer, 400)["message"]
+
+
+@pytest.mark.parametrize("meanwhile", ["ends the file", "ends the upload", "leaves it"])
+def test_two_who_send_one_file_at_once_both_learn_that_it_is_here(
+    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """One ends what the other is just about to end."""
+    upload = begin(house, folder).json()["id"]
+    uploads, hashed = uploads_of(house.registry), uploads_module.hash_stream
+
+    def hash_while_another_ends_it(file: Any) -> tuple[str, int]:
+        found = hashed(file)
+        monkeypatch.undo()
+        if meanwhile == "ends the file":
+            (part,) = (uploads.root / upload).glob("*.part")
+            part.replace(part.with_suffix(""))
+        elif meanwhile == "ends the upload":
+            send(house, upload, folder)
+            house.ask("owner", "POST", f"/uploads/{upload}/commit")
+        else:
+            house.ask("owner", "DELETE", f"/uploads/{upload}")
+        return found
+
+    monkeypatch.setattr(uploads_module, "hash_stream", hash_while_another_ends_it)
+    it = files_of(folder)[0]
+    data = (folder / it["path"]).read_bytes()
+    answer = house.ask("owner", "PUT", f"/uploads/{upload}/files/{it['digest']}", content=data)
+    if meanwhile == "leaves it":
+        error(answer, 404)
+    else:
+        assert answer.json()["complete"], answer.text

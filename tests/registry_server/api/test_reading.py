@@ -20,7 +20,7 @@ _LEAKS = re.compile(r"/tmp/|/home/|Traceback|\.py\b|SELECT |sqlite")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+def house(either: None, tmp_path_factory: pytest.TempPathFactory) -> House:
     house = build(tmp_path_factory.mktemp("house"))
     for name in ("alpha", "beta", "gamma", "delta", "epsilon"):
         house.publish(name)
@@ -49,7 +49,11 @@ def check_error(answer: Any, status: int, code: str) -> dict[str, str]:
 def test_search_and_show_give_the_json_of_the_command_line(house: House) -> None:
     with house.registry.index() as index:
         total, rows = index.search(Query(detector="clic-siw"), "memory:")
-        printed = {"total": total, "models": [as_dict(row, index.places(row)) for row in rows]}
+        printed = {
+            "total": total,
+            "total_is_exact": True,
+            "models": [as_dict(row, index.places(row)) for row in rows],
+        }
         version = Committed(rows[0].name, rows[0].version, rows[0].digest)
         shown = describe(version, index, "memory:", "memory:")
     assert total == 6

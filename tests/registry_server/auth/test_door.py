@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from house import bearer, build
+from house import Places, bearer, build
 
 from catalog.errors import BadFile, UsageError
 from registry_server.api.setup import access_for, is_loopback
 from registry_server.auth.oidc import read_issuer
 from registry_server.auth.rate import Rate
 from registry_server.auth.tokens import KnownTokens, create_token, list_tokens, revoke_token
-from registry_server.database import Database
+from registry_server.database import open_database
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_token_is_refused_from_the_moment_it_is_revoked(tmp_path: Path) -> Non
 
 
 def test_the_secret_of_a_token_is_kept_nowhere(tmp_path: Path) -> None:
-    database = Database(tmp_path)
+    database = open_database(tmp_path)
     secret, made = create_token(database, "maria", "publisher", 90)
     assert len(secret) >= len("hepcat_") + 43  # 256 bits
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -133,7 +133,7 @@ def test_the_secret_of_a_token_is_kept_nowhere(tmp_path: Path) -> None:
 
 
 def test_a_token_is_revoked_by_id_and_its_namesake_stays(tmp_path: Path) -> None:
-    database = Database(tmp_path)
+    database = Places.database(Places.settings(tmp_path))
     old, new = (create_token(database, "maria", "reader", 1)[1] for _ in range(2))
     revoke_token(database, old.id)
     assert {it.id: it.state for it in list_tokens(database)} == {
@@ -148,7 +148,7 @@ def test_a_token_is_revoked_by_id_and_its_namesake_stays(tmp_path: Path) -> None
 )  # fmt: skip
 def test_what_cannot_be_a_token_is_refused(tmp_path: Path, name, role, days) -> None:
     with pytest.raises(UsageError):
-        create_token(Database(tmp_path), name, role, days)
+        create_token(open_database(tmp_path), name, role, days)
 
 
 @pytest.mark.parametrize(
