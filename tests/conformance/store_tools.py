@@ -96,8 +96,9 @@ LARGE = 300_000_000  # bytes
 
 
 def sparse_folder(folder: Path, size: int) -> None:
-    """A version of one large file: a hole, but for marks at both ends and in between."""
+    """A card, and one large file: a hole, but for marks at both ends and in between."""
     folder.mkdir()
+    (folder / "card.yaml").write_bytes(CARD)
     with (folder / "weights.bin").open("wb") as file:
         for at in (0, size // 3, size - 6):
             file.seek(at)
