@@ -1,82 +1,102 @@
-"""How long a search of many cards takes when 16 people search at once, per database.
+"""How long a search of many cards takes: of a server that 16 people ask at once, and embedded.
 
-Each user is a process with a connection of its own that asks one question after the other without
-a pause, as `catalog search` does: the count, the first hundred and where they lie. The questions
-are the same for both databases. A PostgreSQL with the settings of its packages is started for it.
+The server is `catalog serve` with tokens asked for, on loopback; the people are threads of one
+other process on the same cores, each with a connection and a token of its own. Every search gives
+the first hundred models as `GET /api/v1/models` sends them. Some questions come twice, but no
+answer is kept anywhere. The people search in two ways:
+
+  closed   each asks again as soon as it is answered: the hardest 16 users that there can be
+  paced    each asks once a second
+
+Embedded is `Index.search` with the places of what it found, as `catalog search` asks, alone and in
+one process. A PostgreSQL with the settings of its packages is started for it.
 """
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import os
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from catalog.domain import detector_names, load_detector
-from catalog.index import Query, Row, open_index
+from benchmarks.registry_cards import SEED, STORE, asked, made
+from benchmarks.registry_users import ask_at_once, serving
+from catalog.index import Index, open_index
 from catalog.settings import Settings
+from catalog.stores import Alias
+from registry_server.auth.tokens import create_token
+from registry_server.database import open_database
 from tests.postgres_server import ABSENT, programs, running_postgres
 
-SEED = 0
+__all__ = ["SEED", "measure"]
 USERS = 16
-_TASKS = ("shower-generation", "energy-regression", "particle-identification", "jet-tagging")
-_FAMILIES = ("3dgan", "cvae", "flow", "diffusion", "transformer", "gnn", "mlp")
-_PARTICLES = (11, -11, 22, 211, -211, 2212, 2112, 13)
-_WORDS = """
-fast accurate generator of showers electron photon pion hadronic electromagnetic barrel endcap test
-beam prototype upgrade granular timing sampling homogeneous low energy high incident angle retrained
-conditioned distilled quantised baseline reference geometry simulation
-""".split()  # noqa: SIM905
+_CLOSED, _PACED = 60, 12  # questions of each user
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    """`search_p95_ms` and the like: {cards: {database: ms}}."""
+    """`search_p95_ms_100k_sqlite` and the like, in ms."""
     figures: dict[str, Any] = {"users": USERS, "cores": os.cpu_count()}
-    for cards in (2_000,) if quick else (100_000,):
+    for cards in (2_000,) if quick else (100_000, 1_000_000):
         with tempfile.TemporaryDirectory() as home:
-            figures |= _prefixed(
-                cards, "sqlite", _of(Settings(Path(home), Path(home), "lab"), cards)
-            )
+            settings = Settings(Path(home), Path(home), STORE)
+            figures |= _named(cards, "sqlite", _of(settings, cards))
+        if cards > 100_000:
+            continue  # PostgreSQL takes a quarter of an hour to be filled with a million
         if not programs():
             figures["postgres"] = ABSENT
             continue
         with tempfile.TemporaryDirectory() as home, running_postgres() as server:
-            settings = Settings(Path(home), Path(home), "lab", index=server.url())
-            figures |= _prefixed(cards, "postgres", _of(settings, cards))
+            settings = Settings(Path(home), Path(home), STORE, index=server.url())
+            figures |= _named(cards, "postgres", _of(settings, cards))
     return figures | {"load_before": round(os.getloadavg()[2], 1)}
 
 
-def _prefixed(cards: int, database: str, figures: dict[str, Any]) -> dict[str, Any]:
-    return {f"{name}_{cards // 1000}k_{database}": value for name, value in figures.items()}
+def _named(cards: int, database: str, figures: dict[str, Any]) -> dict[str, Any]:
+    size = f"{cards // 1000}k" if cards < 1_000_000 else f"{cards // 1_000_000}M"
+    return {f"{name}_{size}_{database}": value for name, value in figures.items()}
 
 
 def _of(settings: Settings, cards: int) -> dict[str, Any]:
-    """Fill one database, then let one and 16 users search it."""
+    """Fill one database, then search it."""
     began = time.perf_counter()
-    rows = made(cards)
     with open_index(settings) as index:
-        while batch := list(islice(rows, 2000)):
-            index.put(*batch)
-    filled = time.perf_counter() - began
-    _settle(settings)
-    alone, _ = _asked(settings, 1, 200)
-    times, seconds = _asked(settings, USERS, 100)
-    cut = statistics.quantiles(times, n=100)
+        _fill(index, cards)
+        filled = time.perf_counter() - began
+        _settle(settings)
+        alone = _embedded(index, 300)
+    with closing(open_database(settings)) as database:
+        tokens = [create_token(database, f"user{n}", "reader", 1)[0] for n in range(USERS)]
+    with serving(settings) as (port, cpu_s):
+        ask_at_once(port, tokens, 5, 0.0)  # a server that has run for a second
+        before = cpu_s()
+        closed = ask_at_once(port, tokens, _CLOSED, 0.0)
+        spent = cpu_s() - before
+        paced = ask_at_once(port, tokens, _PACED, 1.0)
     return {
-        "search_p50_ms": round(cut[49], 1),
-        "search_p95_ms": round(cut[94], 1),
-        "search_p99_ms": round(cut[98], 1),
-        "searches_per_s": round(len(times) / seconds),
-        "one_user_p95_ms": round(statistics.quantiles(alone, n=100)[94], 1),
+        "search_p95_ms": _cut(closed.ms, 95),
+        "search_p50_ms": _cut(closed.ms, 50),
+        "search_p99_ms": _cut(closed.ms, 99),
+        "searches_per_s": round(len(closed.ms) / closed.seconds),
+        "server_cpu_ms": round(1000 * spent / len(closed.ms), 2),
+        "client_cpu_ms": round(1000 * closed.cpu_s / len(closed.ms), 2),
+        "paced_p50_ms": _cut(paced.ms, 50),
+        "paced_p95_ms": _cut(paced.ms, 95),
+        "embedded_p50_ms": _cut(alone, 50),
+        "embedded_p95_ms": _cut(alone, 95),
         "fill_s": round(filled),
     }
+
+
+def _fill(index: Index, cards: int) -> None:
+    rows = made(cards)
+    while batch := list(islice(rows, 2000)):
+        index.put(*batch)
+        index.set_alias(STORE, Alias(batch[-1].name, "champion", batch[-1].version))
 
 
 def _settle(settings: Settings) -> None:
@@ -88,72 +108,16 @@ def _settle(settings: Settings) -> None:
             connection.execute("VACUUM ANALYZE")
 
 
-def _asked(settings: Settings, users: int, each: int) -> tuple[list[float], float]:
-    """Milliseconds of every search, and how long all took together."""
-    context = multiprocessing.get_context("spawn")
-    start, answers = context.Barrier(users + 1), context.Queue()
-    people = [
-        context.Process(target=_user, args=(settings, number, each, start, answers))
-        for number in range(users)
-    ]
-    for person in people:
-        person.start()
-    start.wait(300)
-    began = time.perf_counter()
-    times = [it for _ in people for it in answers.get(timeout=600)]
-    seconds = time.perf_counter() - began
-    for person in people:
-        person.join()
-    return times, seconds
+def _embedded(index: Index, count: int) -> list[float]:
+    """Milliseconds of searches in one process."""
+    times = []
+    for query in islice(asked(random.Random(SEED)), count):
+        began = time.perf_counter()
+        _, rows = index.search(query, STORE)
+        index.all_places(rows)
+        times.append(1000 * (time.perf_counter() - began))
+    return times
 
 
-def _user(settings: Settings, number: int, each: int, start: Any, answers: Any) -> None:
-    questions = list(islice(asked(random.Random(SEED + 1 + number)), each + 5))
-    with open_index(settings) as index:
-        times = []
-        for turn, query in enumerate(questions):
-            if turn == 5:  # the first ones warm caches
-                start.wait(300)
-            began = time.perf_counter()
-            _, rows = index.search(query, settings.store)
-            index.all_places(rows)
-            times.append(1000 * (time.perf_counter() - began))
-        answers.put(times[5:])
-
-
-def made(cards: int) -> Iterator[Row]:
-    """Versions of models, five of each, in two stores."""
-    rng = random.Random(SEED)
-    detectors = [load_detector(name) for name in detector_names()]
-    for number in range(cards):
-        detector, name = rng.choice(detectors), f"model-{number // 5:06}"
-        low = 10 ** rng.uniform(-1, 1)
-        summary = " ".join(rng.choices(_WORDS, k=10)) + f" run{rng.randrange(1000)}"
-        particles = tuple(rng.sample(_PARTICLES, rng.randint(1, 3)))
-        yield Row(
-            "lab" if number % 10 else "cloud", name, number % 5 + 1, f"sha256:{number:064x}",
-            rng.choice(_TASKS), rng.choice(_FAMILIES), detector.name, detector.type,
-            low, low * 10 ** rng.uniform(0.5, 2), rng.choice(("Apache-2.0", "CC-BY-4.0", "MIT")),
-            rng.random() < 0.3, summary=summary, particles=particles, materials=detector.materials,
-            card=json.dumps({"summary": summary, "about": " ".join(rng.choices(_WORDS, k=150))}),
-        )  # fmt: skip
-
-
-def asked(rng: random.Random) -> Iterator[Query]:
-    """Questions of people: browsing, one filter or several, words, and both."""
-    detectors = detector_names()
-    while True:
-        word, other = rng.choices(_WORDS, k=2)
-        energy = 10 ** rng.uniform(0, 2)
-        yield rng.choice((
-            Query(),
-            Query(text=word),
-            Query(text=f"{word} {other}"),
-            Query(text=f"run{rng.randrange(1000)}"),
-            Query(detector=rng.choice(("ecal", "hcal")), particle=rng.choice(_PARTICLES)),
-            Query(detector=rng.choice(detectors), energy_gev=(energy, energy), text=word),
-            Query(task=rng.choice(_TASKS), family=rng.choice(_FAMILIES), validated=True),
-            Query(material="W", particle=11, energy_gev=(energy, 2 * energy)),
-            Query(detector="ecal", text=f"{word} {other}", validated=True),
-            Query(text=word[:3], task=rng.choice(_TASKS), licence="MIT"),
-        ))  # fmt: skip
+def _cut(times: list[float], percent: int) -> float:
+    return round(statistics.quantiles(times, n=100)[percent - 1], 1)

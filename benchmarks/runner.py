@@ -14,7 +14,10 @@ from typing import Any
 from catalog.errors import NotFound
 
 _FOLDER = Path(__file__).parent
-NAMES = ("startup", "adapt", "simulator", "physics", "scores", "transfer", "stores", "registry")
+NAMES = (
+    "startup", "adapt", "simulator", "physics", "scores", "transfer", "stores", "registry",
+    "serving", "timemodel",
+)  # fmt: skip
 
 
 def run_benchmark(name: str, quick: bool) -> dict[str, Any]:
