@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,30 @@ _MUONS = {13, -13}
 _INSIDE = 1 / 3  # share of the energies that a model must cover
 _ROUNDED = 1e-3  # relative; energies on the edge are inside
 _SAME = 0.02  # relative; two descriptions of one calorimeter agree to this in X0 and R_M
+
+
+class Conditions(Protocol):
+    """What makes it possible, or not, to adapt a model to showers: nothing of their cells."""
+
+    @property
+    def incident_gev(self) -> NDArray[np.float64]:
+        """Energy of the incoming particles: (N,), GeV."""
+        ...
+
+    @property
+    def theta_rad(self) -> NDArray[np.float64]:
+        """Their angles to the axis of the mesh: (N,)."""
+        ...
+
+    @property
+    def pdg(self) -> int:
+        """The incoming particle."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the showers."""
+        ...
 
 
 def particle_class(pdg: int) -> str:
@@ -108,7 +133,7 @@ def outside(covered: tuple[float, float], gev: NDArray[np.float64]) -> str | Non
     return f"covers {covered[0]:g}..{covered[1]:g} GeV only, {share:.0%} of these showers"
 
 
-def cannot_generate(card: Card, target: Showers) -> str | None:
+def cannot_generate(card: Card, target: Conditions) -> str | None:
     """Why a model's showers cannot stand beside a target's; None if they can."""
     domain = card.domain
     if card.task != "shower-generation":
@@ -129,7 +154,7 @@ def cannot_generate(card: Card, target: Showers) -> str | None:
     return None
 
 
-def cannot_adapt(card: Card, target: Showers) -> str | None:
+def cannot_adapt(card: Card, target: Conditions) -> str | None:
     """Why a model cannot be adapted to a target; None if it can."""
     if card.family is None:
         return "it names no family, so it cannot be trained further"

@@ -10,6 +10,8 @@ CatalogError            something the user can act on: what was wrong, and the n
   DigestMismatch        bytes are not the bytes that were published
   BadSignature          nobody we were told to trust vouches for a version
   StoreError            a store answered badly, or not at all
+    Unreachable         it does not answer now; the same may succeed in a while
+  LaunchError           what was to run a job refused it, or does not answer
   MissingExtra          an optional part is not installed
 """
 
@@ -67,6 +69,14 @@ class BadSignature(CatalogError):
 
 class StoreError(CatalogError):
     """A store answered badly, or not at all."""
+
+
+class Unreachable(StoreError):
+    """A store or a database does not answer now; the same may succeed in a while."""
+
+
+class LaunchError(CatalogError):
+    """An engine refused a job, or does not answer."""
 
 
 class MissingExtra(CatalogError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from catalog.card import CARD_FILE, Card, read_card
 from catalog.errors import CatalogError, CheckFailed
 from catalog.fingerprint.file import FINGERPRINT_FILE, read_kept
-from catalog.gate import check_folder, check_onnx
+from catalog.gate import Checked, check_folder, check_onnx
 from catalog.index import Index
 from catalog.index.rows import row_of
 from catalog.manifest import Entry, Manifest, hash_stream
@@ -28,7 +28,26 @@ class Published:
     new: bool
 
 
-def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say) -> Published:
+def check(folder: Path, say: Say) -> Checked:
+    """The gate, after test vectors were added to a folder that has none.
+
+    Raises
+    ------
+    CheckFailed
+    """
+    add_test_vectors(folder, say)
+    say(f"checking {folder}")
+    return check_folder(folder)
+
+
+def publish(
+    folder: Path,
+    store: Store,
+    store_name: str,
+    index: Index,
+    say: Say,
+    gate: Callable[[Path, Say], Checked] = check,
+) -> Published:
     """Publish a version folder to a store and index it.
 
     Nothing is sent before every check passed, and nothing is visible before the one commit.
@@ -43,9 +62,7 @@ def publish(folder: Path, store: Store, store_name: str, index: Index, say: Say)
     """
     from catalog.signing import demand_to_publish  # which adds test vectors, too
 
-    add_test_vectors(folder, say)
-    say(f"checking {folder}")
-    checked = check_folder(folder)
+    checked = gate(folder, say)
     name, manifest = checked.card.name, checked.manifest
     demand_to_publish(folder, manifest, name, store_name)
     # Before anything is sent: a version that cannot be listed must not become visible.

@@ -91,6 +91,22 @@ def read_folder(folder: Path) -> Pulled:
     return Pulled(card.name, 0, build_manifest(folder).digest, folder, card)
 
 
+def known_as(version: Pulled, ref: str | None) -> Pulled:
+    """The version of a folder under its number in the catalog; `ref` is `name@number`, or None.
+
+    Raises
+    ------
+    UsageError
+        That is no such reference, or of another model.
+    """
+    if ref is None or ref == version.ref:
+        return version
+    name, _, number = ref.partition("@")
+    if name != version.name or not number.isdecimal() or not int(number):
+        raise UsageError(f"{ref!r} cannot be a version of {version.name!r}", "name@number")
+    return replace(version, version=int(number))
+
+
 def resolve(ref: str, index: Index, store: str, *, gone: bool = False) -> Committed:
     """The version that a reference means in the configured store: the newest if it names none.
 

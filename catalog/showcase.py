@@ -8,6 +8,7 @@ from typing import Any
 from catalog.index import Index, Row
 from catalog.index.query import particle_name
 from catalog.refs import prefix_of
+from catalog.remote.index import RemoteIndex
 from catalog.stores import Committed
 
 
@@ -16,6 +17,8 @@ def describe(version: Committed, index: Index, store: str, usual: str) -> dict[s
 
     store : where the version was looked up; `usual` is the store that references need not name
     """
+    if isinstance(index, RemoteIndex):
+        return index.described(version, store)
     rows = index.lookup(version.name, store=None, version=None, digest=None)
     same = [r for r in rows if (r.version, r.digest) == (version.version, version.digest)]
     row = next((r for r in same if r.store == store), same[0])

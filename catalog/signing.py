@@ -153,9 +153,11 @@ def check_demand(ref: str, store: str, key: Path | None, signed: bool) -> Path:
 
 def policy_of(store: str) -> tuple[bool, Path | None]:
     """(whether a store requires signatures, the public key of its entry in stores.yaml)."""
-    from catalog.store_names import config_file, read_names
+    from catalog.store_names import config_file, read_names, registry_name, registry_told
 
-    named = read_names(config_file()).stores.get(store)
+    names = read_names(config_file())
+    # Through a registry its own entry counts: what its stores are called says nothing here.
+    named = names.stores.get(registry_name(names) if registry_told() else store)
     key = Path(named.public_key) if named and named.public_key else None
     return bool(named and named.require_signature), key
 

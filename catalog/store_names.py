@@ -22,6 +22,7 @@ from typing import Any
 from catalog.address import check_address, shown, spelt
 from catalog.errors import BadFile, CatalogError, NotFound, UsageError, cannot_write
 
+REGISTRY = "registry+"  # before the address of a registry that is used as a store
 EMBEDDED = "mlflow"  # the name of the registry on this machine; never in the file
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
@@ -79,6 +80,19 @@ def config_file() -> Path:
     folder = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     told = os.environ.get("CATALOG_CONFIG")
     return Path(told or Path(folder) / "hep-model-catalog" / "stores.yaml").absolute()
+
+
+def registry_told() -> str:
+    """The registry of this process, by address or by name; "" works with stores directly."""
+    return os.environ.get("CATALOG_REGISTRY", "")
+
+
+def registry_name(names: StoreNames, told: str = "") -> str:
+    """What the list calls a registry told by name or by address; "" if it is not there."""
+    told = told or registry_told()
+    if "://" in told:
+        told = names.name_of(REGISTRY + told.removeprefix(REGISTRY))
+    return told if told in names.stores else ""
 
 
 def read_names(path: Path) -> StoreNames:

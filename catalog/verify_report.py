@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from catalog.index import Index
+from catalog.stores import Committed, Store
 from catalog.text import table
-from catalog.verify import Verified
+from catalog.verify import Tell, Verified, verify_version
+
+
+def report(
+    versions: Sequence[Committed], store: Store, name: str, index: Index, *,
+    rule: tuple[bool, Path | None], files: Tell, every: Tell,
+) -> dict[str, Any]:  # fmt: skip
+    """Verify versions of one store; the JSON of `catalog verify`, and `bare`: those without one.
+
+    rule : (whether a valid signature is required, the key that checks it)
+    files, every : told of the bytes of each version, and of the versions
+    """
+    known = [it for it in versions if it.digest]
+    results: list[dict[str, Any]] = []
+    for version in known:
+        found = verify_version(store, version, files, rule[1])
+        results.append(as_dict(found, name, index, rule[0]))
+        every(len(results), len(known))
+    sound = all(it["sound"] for it in results)
+    bare = len(versions) - len(known)
+    return {"store": name, "sound": sound, "versions": results, "bare": bare}
 
 
 def as_dict(found: Verified, store: str, index: Index, required: bool) -> dict[str, Any]:

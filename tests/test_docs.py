@@ -44,6 +44,8 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_in_the_docs_has_known_options(page: str, line: str) -> None:
     words = shlex.split(line)
+    if words[1] == "--registry":  # the one option that stands before the verb
+        del words[1:3]
     verb = words[1]
     assert verb in VERBS, f"{page}: {line}"
     command = typer.main.get_command(build_app(verb))

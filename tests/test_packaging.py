@@ -37,7 +37,8 @@ def test_top_level_names_are_ours_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {name for name in tops if not name.endswith(".dist-info")} == {
-        "catalog", "catalog_mlflow", "catalog_oci", "registry_server", "sample_models"
+        "catalog", "catalog_htcondor", "catalog_mlflow", "catalog_oci", "catalog_slurm",
+        "registry_server", "sample_models",
     }  # fmt: skip
 
 

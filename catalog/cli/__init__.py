@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from catalog.cli.app import build_app
 from catalog.errors import (
@@ -19,7 +20,7 @@ EXIT_CODES = ((UsageError, 2), (NotFound, 3), (NothingFits, 3), (NotAuthorised, 
 
 def main() -> None:
     """Run the command line and turn errors into a message, the next command and an exit code."""
-    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    wanted = wanted_verb(sys.argv[1:])
     try:
         build_app(wanted)()
     except CatalogError as exc:
@@ -29,6 +30,17 @@ def main() -> None:
         fail(f"{exc.strerror or exc}{where}", "check free space and permissions", 1, exc)
     except Exception as exc:  # noqa: BLE001  the last boundary: a user never sees a traceback
         fail(f"internal error: {type(exc).__name__}: {exc}", "see it all: CATALOG_DEBUG=1", 1, exc)
+
+
+def wanted_verb(words: Sequence[str]) -> str | None:
+    """The verb of a command line: the first word that is no option, nor belongs to one."""
+    left = iter(words)
+    for word in left:
+        if word == "--registry":
+            next(left, None)
+        elif not word.startswith("-"):
+            return word
+    return None
 
 
 def fail(message: str, hint: str, code: int, exc: BaseException) -> None:

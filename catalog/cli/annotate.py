@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -11,6 +13,7 @@ from catalog.cli import out
 from catalog.index import open_index
 from catalog.pull import resolve
 from catalog.refs import parse_ref, prefix_of
+from catalog.remote.verbs import annotate_there
 from catalog.settings import load_settings
 from catalog.stores import open_named
 
@@ -23,15 +26,23 @@ def run(
     """Give somebody else's version a card. Example: catalog annotate lab:gan@3 card.yaml"""
     settings = load_settings()
     where = parse_ref(ref).store or settings.store
-    store = open_named(where)
+    store, progress = open_named(where), out.progress("hashing bytes")
     with open_index(settings) as index:
         version = resolve(ref, index, settings.store)
-        done = annotate(version, card, store, where, index, out.progress("hashing bytes"))
+        if settings.registry:
+            told = annotate_there(version, card, where, progress)
+            _say(told, told.pop("unread"), as_json)
+            return
+        done = annotate(version, card, store, where, index, progress)
     prefix = prefix_of(where, settings.store, version.name)
     made = f"{prefix}{version.name}@{version.version}"
-    out.emit(as_dict(done, made, where), as_json, lambda: f"{made} {done.version.digest}")
-    if not done.compared:
+    _say(as_dict(done, made, where), done.unread, as_json)
+
+
+def _say(value: Mapping[str, Any], unread: str, as_json: bool) -> None:
+    out.emit(value, as_json, lambda: f"{value['ref']} {value['digest']}")
+    if not value["compared"]:
         out.say("nothing tells this model's tensors: the card's are believed")
-    if done.unread:
-        out.say(f"recommended without a fingerprint: {done.unread}")
-    out.say(f"  next: catalog show {made}")
+    if unread:
+        out.say(f"recommended without a fingerprint: {unread}")
+    out.say(f"  next: catalog show {value['ref']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ def build_app(wanted: str | None) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_version_option)
+    app.callback()(_options)
     for name, verb in VERBS.items():
         body: Callable[..., Any] = load(name) if name == wanted else _not_loaded
         app.command(name, help=None if name == wanted else verb.help)(body)
@@ -36,7 +37,11 @@ def _not_loaded() -> None:
     """Stand for a verb that was not asked for; never runs."""
 
 
-def _version_option(
+def _options(
+    context: typer.Context,
+    registry: str = typer.Option(
+        None, help="Work through this registry: https://host, or the name of one."
+    ),
     version: bool = typer.Option(False, "--version", help="Print the version and leave."),
 ) -> None:
     if version:
@@ -44,3 +49,7 @@ def _version_option(
 
         typer.echo(installed("hep-model-catalog"))
         raise typer.Exit
+    if registry is not None or os.environ.get("CATALOG_REGISTRY"):
+        from catalog.remote.choose import choose_registry
+
+        choose_registry(registry, context.invoked_subcommand or "")

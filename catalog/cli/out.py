@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from catalog.errors import cannot_write
+
 JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
-def emit(value: Any, as_json: bool, human: Callable[[], str]) -> None:
-    """Print data: JSON if asked for, else what `human` writes."""
+def emit(value: Any, as_json: bool, human: Callable[[], str], also: Path | None = None) -> None:
+    """Print data: JSON if asked for, else what `human` writes; JSON goes `also` to a file."""
+    if also:
+        write_json(also, value)
     text = json.dumps(value, indent=2, allow_nan=False) if as_json else printable(human())
     try:
         typer.echo(text)
         sys.stdout.flush()
     except BrokenPipeError:  # `catalog search | head` is no failure
         sys.stderr.close()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file of JSON: the whole of it or none.
+
+    Raises
+    ------
+    UsageError
+        It cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def say(message: str) -> None:

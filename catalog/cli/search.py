@@ -39,7 +39,8 @@ def run(
     with open_index(settings) as index:
         total, found = index.search(query, settings.store)
         rows = list(zip(found, index.all_places(found), strict=True))
-    value = {"total": total, "models": [as_dict(*row) for row in rows]}
+    exact = total <= query.counted
+    value = {"total": total, "total_is_exact": exact, "models": [as_dict(*row) for row in rows]}
     if rows or as_json:
         out.emit(value, as_json, lambda: human(rows))
     if not rows:

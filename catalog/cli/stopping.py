@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
+from catalog.cli import out
+
 Progress = Callable[[int, int], None]
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on, if training in the block was asked to end and left a snapshot."""
+    try:
+        yield
+    except SystemExit:
+        out.say(f"stopped; its snapshot is in {folder}\n  next: repeat it with --resume")
+        raise
 
 
 def stop_at_next_step(progress: Progress) -> Progress:

@@ -11,8 +11,9 @@ from catalog import store_check, store_names
 from catalog.cli import out
 from catalog.errors import UsageError
 from catalog.index import open_index
+from catalog.remote.verbs import stores_there
 from catalog.settings import load_settings
-from catalog.store_names import Named, config_file
+from catalog.store_names import Named, config_file, registry_told
 from catalog.stores.registry import open_store
 
 _FORMS = "catalog stores ls | add NAME URI | rm NAME | check [NAME]"
@@ -33,6 +34,10 @@ def run(
     """List, add, remove or try named stores. Example: catalog stores add lab mlflow+https://host"""
     if (action in ("add", "rm") and not name) or (uri is None) == (action == "add"):
         raise UsageError(f"catalog stores {action}: a NAME or URI is missing, or too many", _FORMS)
+    if action == "ls" and registry_told():
+        listed = stores_there()
+        out.emit({"stores": listed}, as_json, lambda: store_check.human_stores(listed))
+        return
     before = store_names.read_names(config_file()).stores.get(name)
     if action == "add":
         key = str(public_key.absolute()) if public_key else ""

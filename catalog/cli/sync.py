@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import typer
 
@@ -23,6 +24,14 @@ def run(
 ) -> None:
     """Bring the index up to date with the stores. Example: catalog sync lab"""
     settings, names = load_settings(), read_names(config_file())
+    if settings.registry:
+        from catalog.remote.verbs import sync_there
+
+        tell = out.progress("reading")
+        wanted_there: list[str | None] = [*stores] if stores else [None]
+        asked = [sync_there(store, full, out.say, tell) for store in wanted_there]
+        _end([it for told in asked for it in told], as_json)
+        return
     with open_index(settings) as index:
         wanted = stores or all_stores(settings, index)
         told = []
@@ -37,6 +46,10 @@ def run(
             except CatalogError as exc:  # the others are synced nevertheless
                 out.say(f"{name}: {exc.message}" + (f"\n  next: {exc.hint}" if exc.hint else ""))
                 told.append({"store": name, "versions": index.count(name), "error": exc.message})
+    _end(told, as_json)
+
+
+def _end(told: list[dict[str, Any]], as_json: bool) -> None:
     out.emit({"stores": told}, as_json, lambda: human_syncs(told))
-    if any(it["error"] or it["unread"] for it in told):
+    if any(it["error"] or it.get("unread") for it in told):
         raise typer.Exit(1)

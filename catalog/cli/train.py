@@ -8,9 +8,11 @@ import typer
 
 from catalog.adapt.duration import parse_duration
 from catalog.adapt.family import Running
-from catalog.adapt.train import as_dict, default_name, human, line, plan_training, train, unfinished
+from catalog.adapt.train import as_dict, default_name, human, line, plan_training, train
+from catalog.adapt.version import unfinished
 from catalog.cli import out
 from catalog.cli.data import BINNING, DETECTOR, PARTICLE, load_target
+from catalog.cli.stopping import resumable
 
 SETS = typer.Option(..., "--data", help="Full-simulation showers; repeat it for more detectors.")
 
@@ -45,10 +47,7 @@ def run(
         snapshot_s=parse_duration(snapshot),
     )  # fmt: skip
     card = {"name": name or default_name(family, sets), "licence": licence}
-    try:
+    with resumable(unfinished(to)):
         done = train(family, sets, to, plan, card, running)
-    except SystemExit:
-        out.say(f"stopped; its snapshot is in {unfinished(to)}\n  next: repeat it with --resume")
-        raise
     if done:
         out.emit(as_dict(done), as_json, lambda: human(done))

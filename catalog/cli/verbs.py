@@ -26,6 +26,7 @@ VERBS = {
     "import": Verb("Make a version folder of a foreign one.", "catalog.cli.import_"),
     "alias": Verb("Name a version: champion, production ...", "catalog.cli.alias"),
     "recommend": Verb("Which model to adapt to your showers, or none.", "catalog.cli.recommend"),
+    "quote": Verb("Time, money and CO2 of a job, before it starts.", "catalog.cli.quote"),
     "adapt": Verb("Adapt a model to your showers.", "catalog.cli.adapt"),
     "train": Verb("Train a model from nothing; resumable.", "catalog.cli.train"),
     "validate": Verb("Compare a model with full simulation.", "catalog.cli.validate"),

@@ -12,11 +12,11 @@ from catalog.cli.telling import progress_of
 from catalog.errors import UsageError
 from catalog.index import open_index
 from catalog.pull import resolve
+from catalog.remote.verbs import verify_there
 from catalog.settings import load_settings
 from catalog.signing import policy
 from catalog.stores.named import open_named, store_of
-from catalog.verify import verify_version
-from catalog.verify_report import as_dict, human
+from catalog.verify_report import human, report
 
 
 def run(
@@ -31,21 +31,21 @@ def run(
         raise UsageError("verify one version, or all", "catalog verify NAME, or: verify --all")
     settings = load_settings()
     where = store_of(ref, "--store", store, settings.store)
-    opened = open_named(where)
-    required, key = policy(replace(settings, store=where, public_key=public_key))
+    files, every_one = progress_of(ref)
     with open_index(settings) as index:
-        versions = [resolve(ref, index, where)] if ref else list(opened.versions())
-        known = [it for it in versions if it.digest]
-        files, all_versions = progress_of(ref)
-        results = []
-        for version in known:
-            found = verify_version(opened, version, files, key)
-            results.append(as_dict(found, where, index, required or public_key is not None))
-            all_versions(len(results), len(known))
-    if len(known) < len(versions):
-        bare = len(versions) - len(known)
+        one = resolve(ref, index, where) if ref else None
+        if settings.registry:
+            progress = files if ref else every_one
+            value = verify_there(one, where, public_key, out.say, progress)
+        else:
+            opened = open_named(where)
+            required, key = policy(replace(settings, store=where, public_key=public_key))
+            value = report(
+                [one] if one else list(opened.versions()), opened, where, index,
+                rule=(required or public_key is not None, key), files=files, every=every_one,
+            )  # fmt: skip
+    if bare := value.pop("bare"):
         out.say(f"{bare} registered by other means: no manifest to verify them by")
-    value = {"store": where, "sound": all(it["sound"] for it in results), "versions": results}
-    out.emit(value, as_json, lambda: human(results))
+    out.emit(value, as_json, lambda: human(value["versions"]))
     if not value["sound"]:
         raise typer.Exit(1)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.adapt.log import Adaptation
-from catalog.index import Row
 from catalog.scoring.doubts import energies_doubt
 from catalog.scoring.predict import Prediction, learn, predict_scratch
 from catalog.scoring.verdict import Past, Rule, calibrate
 from catalog.showers import ShowerSet
 
 Verdict = Literal["adapt", "scratch", "nothing-fits"]
+Covered = tuple[float | None, float | None]  # the energies of a model, GeV
 _KNOWN_TARGETS = 3  # fewer do not tell how far is too far
 _UNTOLD = 1.0  # spreads; nearer than this is worth adapting while nothing is recorded
 
@@ -58,15 +58,14 @@ def decide(
 
 
 def nothing_possible(
-    target: ShowerSet, rows: Sequence[Row], excluded: Sequence[tuple[str, str]]
+    target: ShowerSet, covered: Sequence[Covered], excluded: Sequence[tuple[str, str]]
 ) -> str:
     """Why no model is left: the commonest reasons first."""
-    if not rows:
+    if not covered:
         return "the catalog knows no shower generator: catalog sync, or publish one"
-    covered = [(row.e_low, row.e_high) for row in rows]
     known = [(low, high) for low, high in covered if low is not None and high is not None]
     reasons = Counter(why for _, why in excluded).most_common(3)
-    words = "; ".join(f"{why} ({count} of {len(rows)})" for why, count in reasons)
+    words = "; ".join(f"{why} ({count} of {len(covered)})" for why, count in reasons)
     energies = any("GeV only" in why for _, why in excluded)
     asked = energies_doubt(target, known) if energies else ""
     if any("times the visible energy" in why for _, why in excluded):

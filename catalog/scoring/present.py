@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from catalog.cost.offers import Offer
 from catalog.report.charts import spelled
 from catalog.scoring.candidates import Candidate
 from catalog.scoring.predict import Prediction
@@ -21,8 +23,13 @@ _NAMED = 3  # observables that fit best, and that fit worst
 _NEXT = 5  # models beyond those that were run
 
 
-def as_dict(found: Recommendation) -> dict[str, Any]:
-    """The JSON of a recommendation. What is not known yet is null, never a guess."""
+def as_dict(found: Recommendation, costs: Mapping[str, Offer] | None = None) -> dict[str, Any]:
+    """The JSON of a recommendation. What is not known yet is null, never a guess.
+
+    Parameters
+    ----------
+    costs : the offer of each model, by its reference, where one is known
+    """
     target = found.target
     return {
         "target": {
@@ -35,7 +42,7 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
         "metric": "w1_geomean",
         "calibrated": found.calibrated,
         "showers": found.showers,
-        "ranking": [_row(candidate) for candidate in found.ranking],
+        "ranking": [_row(c, (costs or {}).get(c.ref)) for c in found.ranking],
         "scratch": {**_numbers(found.scratch), "probe": _tried(found.tried)},
         "floor": found.floor,
         "floor_of": _floor_of(found),
@@ -52,7 +59,7 @@ def as_dict(found: Recommendation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def human(found: Recommendation, data: str) -> str:
+def human(found: Recommendation, data: str, costs: Mapping[str, Offer] | None = None) -> str:
     """The ranking as a table with scratch and floor below it, why, then the verdict."""
     target, energies = found.target, found.target.incident_gev
     lines = [
@@ -62,7 +69,7 @@ def human(found: Recommendation, data: str) -> str:
         "",
     ]
     if found.ranking:
-        lines += [_table(found), "", *_why(found), ""]
+        lines += [_table(found, costs or {}), "", *_why(found), ""]
     lines += [f"not possible  {ref}: {why}" for ref, why in found.excluded[:_NEXT]]
     if (more := len(found.excluded) - _NEXT) > 0:
         lines.append(f"not possible  {more} more; --json lists them")
@@ -81,19 +88,23 @@ def human(found: Recommendation, data: str) -> str:
     return "\n".join(lines)
 
 
-def _table(found: Recommendation) -> str:
+def _table(found: Recommendation, costs: Mapping[str, Offer]) -> str:
     rows = [
         (
             c.ref, _range(c.prediction), number(c.zero_shot), number(c.tried), saved_words(c.saved),
-            number(c.rank, 2), number(c.seconds, 2),
+            number(c.rank, 2), number(c.seconds, 2), _cost(costs.get(c.ref)),
         )
         for c in found.ranking
     ]  # fmt: skip
-    rows.append(("from scratch", _range(found.scratch), "-", number(found.tried), "-", "-", "-"))
+    rows.append(("from scratch", _range(found.scratch), "-", number(found.tried), *"----"))
     floor = "-" if found.floor == found.halves else number(found.floor, 2)
-    rows.append(("floor", floor, number(found.halves), "-", "-", "-", "-"))
-    head = ("MODEL", "PREDICTED (80 %)", "ZERO-SHOT", f"{STEPS} STEPS", "SAVED", "RANK", "SECONDS")
-    used = [i for i in range(len(head)) if i != 3 or any(row[3] != "-" for row in rows)]
+    rows.append(("floor", floor, number(found.halves), *"-----"))
+    head = (
+        "MODEL", "PREDICTED (80 %)", "ZERO-SHOT", f"{STEPS} STEPS", "SAVED", "RANK", "SECONDS",
+        "COST",
+    )  # fmt: skip
+    asked = (3, 7)  # columns that are there only if they say something
+    used = [i for i in range(len(head)) if i not in asked or any(row[i] != "-" for row in rows)]
     return table([head[i] for i in used], [[row[i] for i in used] for row in rows])
 
 
@@ -121,7 +132,24 @@ def _ends(c: Candidate) -> tuple[list[Observed], list[Observed]]:
     return every[:_NAMED], every[: -_NAMED - 1 : -1]
 
 
-def _row(c: Candidate) -> dict[str, Any]:
+def _cost(offer: Offer | None) -> str:
+    """What it costs and where, if somebody is paid."""
+    if offer is None or offer.usd is None:
+        return "-"
+    kind = " spot" if offer.spot else ""
+    return f"${number(offer.usd, 2)} {offer.where}, {offer.count} x {offer.device}{kind}"
+
+
+def _quote(seconds: float | None, offer: Offer | None) -> dict[str, Any]:
+    if offer is None:
+        return {"seconds": seconds, "usd": None, "co2_kg": None, "where": "here"}
+    return {
+        "seconds": offer.seconds, "usd": offer.usd, "co2_kg": offer.co2_kg, "where": offer.where,
+        "device": offer.device, "count": offer.count, "spot": offer.spot,
+    }  # fmt: skip
+
+
+def _row(c: Candidate, offer: Offer | None) -> dict[str, Any]:
     (fits, off), row = _ends(c), c.ran.listed.row
     return {
         "ref": c.ref, "digest": row.digest, "family": row.family, **_numbers(c.prediction),
@@ -131,7 +159,7 @@ def _row(c: Candidate) -> dict[str, Any]:
         "saved_low": _whole(c.saved.low) if c.saved else None,
         "saved_high": _whole(c.saved.high) if c.saved else None,
         "saved_is": c.saved.middle.censored or "about" if c.saved else None,
-        "quote": {"seconds": c.seconds, "usd": None, "co2_kg": None, "where": "here"},
+        "quote": _quote(c.seconds, offer),
         "stage": "probe" if c.tried is None else "gradients",
         "chosen_by": c.ran.listed.why, "fingerprint": _finite(c.ran.listed.distance),
         "probe": _tried(c.tried),

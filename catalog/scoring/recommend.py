@@ -15,21 +15,22 @@ from functools import partial
 from catalog.adapt.log import Adaptation
 from catalog.compat import check_target
 from catalog.errors import NothingFits
-from catalog.index import Index, Query
+from catalog.index import Index
 from catalog.physics.distances import w1_geomean
 from catalog.physics.observables import Observables, observe
+from catalog.scoring.asked import asked_of
 from catalog.scoring.candidates import Candidate, Ran, Say, rank_all, run_all, try_all
+from catalog.scoring.choose import choose
 from catalog.scoring.decide import Best, Verdict, decide, nothing_possible
 from catalog.scoring.doubts import doubt, notes
 from catalog.scoring.order import judge_of
 from catalog.scoring.predict import Prediction, evidence, floor_of, predict_scratch
-from catalog.scoring.shortlist import PROBED, Listed, newest, shortlist, unranked
+from catalog.scoring.shortlist import PROBED, Listed
 from catalog.scoring.targets import elsewhere
 from catalog.settings import Settings
 from catalog.showers import ShowerSet
 
 Trial = Callable[[tuple[Candidate, ...]], tuple[tuple[Candidate, ...], float | None]]
-_ALL = 1_000_000  # rows: the whole index
 
 
 @dataclass(frozen=True)
@@ -88,19 +89,18 @@ def recommend(
     """
     if why := _unfit(target):
         return Recommendation(target, "nothing-fits", why)
-    query = Query(task="shower-generation", limit=_ALL)
-    rows = newest(index.search(query, settings.store)[1], settings.store)
-    seen, vectors = observe(target), index.vectors()
-    if words := unranked(rows, vectors):
-        say(words)
-    listed = shortlist(target, rows, vectors, models, seen)
+    seen = observe(target)
+    choice = choose(asked_of(target, seen), index, settings.store, models)
+    if choice.words:
+        say(choice.words)
+    listed = choice.listed
     found, refused = run_all(listed.chosen, target, seen, settings, seed, say)
     made = Recommendation(
         target, "nothing-fits", "", halves=_halves(seen), doubts=notes(target),
         excluded=(*listed.excluded, *refused), others=listed.others,
     )  # fmt: skip
     if not found:
-        return replace(made, reason=nothing_possible(target, rows, made.excluded))
+        return replace(made, reason=nothing_possible(target, choice.covered, made.excluded))
     trial = partial(try_all, target=target, seed=seed, say=say) if gradients else None
     return _weighed(made, found, elsewhere(log, target.detector), trial)
 

@@ -9,13 +9,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from catalog.card import Card
-from catalog.compat import cannot_adapt, outside, particle_class
+from catalog.compat import Conditions, cannot_adapt, outside, particle_class
 from catalog.domain.geometry import GEOMETRY
-from catalog.errors import CatalogError
-from catalog.fingerprint import Fingerprint, fingerprint, rank, stack
-from catalog.fingerprint.sums import summary
+from catalog.fingerprint import Fingerprint, rank, stack
 from catalog.index import Row
 from catalog.physics.observables import Observables
+from catalog.scoring.asked import Asked, asked_of
 from catalog.showers import ShowerSet
 
 PROBED = 8  # models that are run
@@ -55,14 +54,21 @@ def shortlist(
     without a fingerprint not at all: up to four of either are chosen beside the nearest. `seen` are
     the observables of the target, where somebody has computed them.
     """
+    return shortlisted(asked_of(target, seen), rows, vectors, most)
+
+
+def shortlisted(
+    asked: Asked, rows: Sequence[Row], vectors: Mapping[str, bytes], most: int
+) -> Shortlist:
+    """The same from what is known of the target without its showers."""
     possible: list[Row] = []
     excluded: list[tuple[str, str]] = []
     for row in rows:
-        if why := _row_cannot(row, target):
+        if why := _row_cannot(row, asked):
             excluded.append((row.ref, why))
         else:
             possible.append(row)
-    distances = _distances(_fingerprint(target, seen), possible, vectors)
+    distances = _distances(asked.fingerprint, possible, vectors)
     nearest = sorted(range(len(possible)), key=lambda i: (distances[i], possible[i].ref))
     chosen: list[Listed] = []
     others: list[Listed] = []
@@ -74,7 +80,7 @@ def shortlist(
         entry = Listed(possible[i], float(distances[i]), kind)
         if room[kind] <= 0:
             others.append(entry)
-        elif why := _card_cannot(possible[i], target):
+        elif why := _card_cannot(possible[i], asked):
             excluded.append((possible[i].ref, why))
         else:
             chosen.append(entry)
@@ -128,18 +134,7 @@ def _distances(
     return rank(taken, stack([vectors.get(row.digest, b"") for row in rows]))
 
 
-def _fingerprint(target: ShowerSet, seen: Observables | None) -> Fingerprint | None:
-    """None if no energy of it has a bin: models are then chosen by name."""
-    try:
-        # Where nobody states the fraction, observables are of another scale than a fingerprint's.
-        stated = target.detector.sampling_fraction is not None
-        found = summary(seen) if seen is not None and stated else fingerprint(target)
-    except CatalogError:
-        return None
-    return found if len(found) else None
-
-
-def _row_cannot(row: Row, target: ShowerSet) -> str | None:
+def _row_cannot(row: Row, target: Conditions) -> str | None:
     """What the index alone tells; the words are those of `catalog.compat`."""
     if row.particles and particle_class(target.pdg) not in {*map(particle_class, row.particles)}:
         return f"made for other particles than PDG {target.pdg}"
@@ -149,7 +144,7 @@ def _row_cannot(row: Row, target: ShowerSet) -> str | None:
     return None if row.card else "undocumented: it has no card"
 
 
-def _card_cannot(row: Row, target: ShowerSet) -> str | None:
+def _card_cannot(row: Row, target: Conditions) -> str | None:
     try:
         card = Card.model_validate_json(row.card)
     except ValidationError:

@@ -8,7 +8,7 @@ from importlib import import_module
 from catalog.address import check_address, shown
 from catalog.errors import NotAuthorised, NotFound, UsageError
 from catalog.refs import parse_ref
-from catalog.store_names import EMBEDDED, Named, StoreNames, config_file, read_names
+from catalog.store_names import EMBEDDED, Named, StoreNames, config_file, read_names, registry_told
 from catalog.stores.protocol import Store
 from catalog.stores.registry import open_store
 from catalog.stores.secret import Secret
@@ -17,6 +17,8 @@ from catalog.stores.secret import Secret
 def open_named(told: str, names: StoreNames | None = None) -> Store:
     """Open the store that `told`, a name or a URI, means; nothing is contacted yet.
 
+    Through a registry (CATALOG_REGISTRY) it is a name there.
+
     Raises
     ------
     NotFound
@@ -24,6 +26,11 @@ def open_named(told: str, names: StoreNames | None = None) -> Store:
     NotAuthorised
         The variable or the keyring that holds its credential has none.
     """
+    if registry_told():
+        from catalog.remote.connect import connect
+        from catalog.remote.store import RegistryStore
+
+        return RegistryStore(connect(), told)
     names = names or read_names(config_file())
     named = names.stores.get(told)
     if named is not None:
@@ -59,6 +66,8 @@ def store_name(told: str | None, default: str, names: StoreNames | None = None) 
     """
     if told is None:
         return default
+    if registry_told():
+        return told  # it knows which there are
     names = names or read_names(config_file())
     name = names.name_of(told)
     if name not in names.stores and name != EMBEDDED and ":" not in name:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PATIENCE = 120.0
@@ -27,10 +27,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def running_server(folder: Path) -> Iterator[str]:
-    """Start it, wait until it answers, and end it and its worker with the block."""
-    url = f"http://127.0.0.1:{free_port()}"
+def launch(folder: Path, url: str) -> subprocess.Popen:
+    """Start it in a group of its own, the server and its worker, and wait until it answers."""
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", url.rpartition(":")[2]),
@@ -42,16 +40,34 @@ def running_server(folder: Path) -> Iterator[str]:
             command, cwd=folder, env=os.environ | _ENVIRONMENT, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-        try:
-            wait_until_healthy(url, process, folder / "log.txt")
-            yield url
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)  # its own group: the server and its worker
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+    try:
+        wait_until_healthy(url, process, folder / "log.txt")
+    except BaseException:
+        end(process, signal.SIGKILL)
+        raise
+    return process
+
+
+def end(process: subprocess.Popen, kind: signal.Signals = signal.SIGTERM) -> None:
+    """End the server and its worker."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, kind)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """A server that ends with the block."""
+    url = f"http://127.0.0.1:{free_port()}"
+    process = launch(folder, url)
+    try:
+        yield url
+    finally:
+        end(process)
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:

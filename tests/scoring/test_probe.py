@@ -76,7 +76,7 @@ def test_a_target_that_was_observed_is_ranked_alike_and_not_observed_again(
     row = row_of("memory", Committed("m", 1, "sha256:m"), card)
     vectors = {"sha256:m": Kept(data=fingerprint(target())).vector}
     wanted = shortlist.shortlist(target(), [row], vectors)
-    monkeypatch.setattr(shortlist, "fingerprint", None)
+    monkeypatch.setattr("catalog.scoring.asked.fingerprint", None)
     found = shortlist.shortlist(target(), [row], vectors, seen=observe(target()))
     assert found == wanted
     assert found.chosen[0].distance < 0.1
