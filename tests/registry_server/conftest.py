@@ -43,6 +43,14 @@ def link(url: str) -> Iterator[http.client.HTTPConnection]:
     link.close()
 
 
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """What a test opened ends with it; what its file opened, with the file."""
+    kept = len(Places.opened)
+    yield
+    Places.close(kept)
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def either(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every house of the file is built twice: with files, and with databases of a server."""

@@ -108,7 +108,7 @@ class Places:
     """Where houses keep what they know: in files, or in databases of `server`."""
 
     server: Server | None = None
-    opened: ClassVar[list[Database | KnownTokens | Audit]] = []
+    opened: ClassVar[list[Database | KnownTokens | Audit | Registry]] = []
 
     @classmethod
     def settings(cls, folder: Path) -> Settings:
@@ -125,22 +125,22 @@ class Places:
 
     @classmethod
     def database(cls, where: Settings) -> Database:
-        """Of a server; it is closed with all others when the tests of a file are over."""
+        """Of a server; `close` closes it."""
         cls.opened.append(database := open_database(where))
         return database
 
     @classmethod
-    def close(cls) -> None:
-        """All that is open."""
-        for it in reversed(cls.opened):
-            it.close()
-        cls.opened.clear()
+    def close(cls, keep: int = 0) -> None:
+        """All that is open but the first few: a server allows only so many connections."""
+        while len(cls.opened) > keep:
+            cls.opened.pop().close()
 
 
 def build(folder: Path, bounds: Bounds | None = None, nobody: Any = None, **rate: float) -> House:
     settings = Places.settings(folder)
     store, database = MemoryStore(), Places.database(settings)
     registry = Registry(settings, database, bounds or Bounds(), lambda _: store)
+    Places.opened.append(registry)
     (folder / "keys.json").write_text(key_set(k1=KEY))
     (folder / "oidc.yaml").write_text(CONFIG)
     headers: dict[str, dict[str, str]] = {"nobody": {}}

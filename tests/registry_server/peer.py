@@ -58,6 +58,8 @@ class Peer:
     def __init__(self, address: tuple[str, int], hello: bytes = HELLO) -> None:
         self.line = socket.create_connection(address, timeout=20)
         self.decoder = Decoder()
+        self.data = b""
+        self.ended: set[int] = set()
         self.send(hello)
 
     def __enter__(self) -> Peer:
@@ -71,42 +73,45 @@ class Peer:
 
     def frames(self) -> Iterator[Frame]:
         """What comes, until the other side closes."""
-        data = b""
         while True:
+            while len(self.data) >= 9:
+                size, kind, flags, stream = frames.read_head(self.data, 0)
+                if len(self.data) < 9 + size:
+                    break
+                payload, self.data = self.data[9 : 9 + size], self.data[9 + size :]
+                yield Frame(kind, flags, stream, payload)
             try:
                 piece = self.line.recv(65536)
             except ConnectionResetError:
                 return
             if not piece:
                 return
-            data += piece
-            while len(data) >= 9:
-                size, kind, flags, stream = frames.read_head(data, 0)
-                if len(data) < 9 + size:
-                    break
-                yield Frame(kind, flags, stream, data[9 : 9 + size])
-                data = data[9 + size :]
+            self.data += piece
 
     def answers(self, count: int) -> dict[int, bytes]:
-        """The bodies of the next `count` answers; a reset stream is its code's name."""
+        """The bodies of the next `count` answers; a reset stream is its code's name.
+
+        What comes for a stream that has ended, such as the reset of an upload that an answer made
+        needless, is no other answer.
+        """
         bodies: dict[int, bytes] = {}
-        ended: set[int] = set()
+        ended = len(self.ended)
         for it in self.frames():
             if it.kind == frames.HEADERS:
                 self.decoder.decode(it.payload)
             if it.kind == frames.DATA:
                 bodies[it.stream] = bodies.get(it.stream, b"") + it.payload
-            if it.kind == frames.RST_STREAM and it.stream not in ended:
+            if it.kind == frames.RST_STREAM and it.stream not in self.ended:
                 bodies[it.stream] = it.code.name.encode()
-                ended.add(it.stream)
+                self.ended.add(it.stream)
             if it.kind in (frames.DATA, frames.HEADERS) and it.flags & frames.END_STREAM:
                 bodies.setdefault(it.stream, b"")
-                ended.add(it.stream)
+                self.ended.add(it.stream)
             if it.kind == frames.GOAWAY:
                 raise AssertionError(it)
-            if len(ended) == count:
+            if len(self.ended) == ended + count:
                 return bodies
-        raise AssertionError(f"closed after {sorted(ended)}")
+        raise AssertionError(f"closed after {sorted(self.ended)}")
 
     def end(self) -> Code:
         """Why the other side ends the connection; it must close after saying so."""

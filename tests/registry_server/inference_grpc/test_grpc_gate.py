@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,23 +129,26 @@ def test_a_token_that_is_revoked_ends_its_stream_at_the_next_message(house, chan
 
 
 def test_nobody_can_hold_all_streams(house, channel) -> None:
-    stopped: Queue[bytes] = Queue()
+    over = threading.Event()
+
+    def one_message() -> Iterator[bytes]:
+        yield b""
+        over.wait()  # the stream stays open
+
     stream = channel.stream_stream(STREAM)
     metadata = tuple(house.headers["reader"].items())
-    held = [stream(iter(stopped.get, None), timeout=30, metadata=metadata) for _ in range(64)]
+    held = [stream(one_message(), timeout=120, metadata=metadata) for _ in range(64)]
     try:
-        for _ in range(64):
-            stopped.put(b"")
         for it in held:
             next(it)
         with pytest.raises(grpc.RpcError) as caught:
-            next(stream(iter([b""]), timeout=20, metadata=metadata))
+            next(stream(iter([b""]), timeout=120, metadata=metadata))
         assert "64 streams" in caught.value.details()
         other = tuple(house.headers["admin"].items())
-        assert next(stream(iter([b""]), timeout=20, metadata=other))
+        assert next(stream(iter([b""]), timeout=120, metadata=other))
     finally:
+        over.set()
         for it in held:
-            stopped.put(None)
             it.cancel()
 
 
