@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Much of a test is waiting for servers, so three at once suit two cores. WORKERS=0 is one after the other.
+WORKERS ?= 3
 
 .PHONY: help install demo test test-all lint bench docs samples clean
 
@@ -24,7 +26,7 @@ demo: install  ## The whole story on full-simulation showers, in a few minutes
 	$(BIN)/catalog demo
 
 test: install  ## The fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: install  ## All tests, also those that take minutes
 	$(BIN)/python -m pytest -m "slow or not slow"
