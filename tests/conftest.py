@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from catalog.stores import Store
 from tests.postgres_server import ABSENT, Server, programs, running_postgres
 
 os.environ["CATALOG_CONFIG"] = os.devnull  # whatever stores the developer has named
 os.environ.pop("CATALOG_INDEX", None)  # whatever database the developer uses
+# How fast examples are made tells of the machine, not of the code.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 pytest.register_assert_rewrite(
     "tests.conformance.store_suite",
     "tests.conformance.foreign_suite",

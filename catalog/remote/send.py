@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from catalog.errors import DigestMismatch, StoreError
+from catalog.errors import CatalogError, DigestMismatch
 from catalog.manifest import Entry, copy_verified
 from catalog.remote.client import PAUSES, Client
 from catalog.remote.refusal import Lost, Unfit
@@ -36,8 +36,14 @@ def send(client: Client, upload: str, entry: Entry, source: BinaryIO) -> None:
             # What lay there from before was wrong, and has been dropped: begin anew.
             if offset == 0 or start is None or pause is None:
                 raise DigestMismatch(exc.message, "publish it again") from exc
-        except StoreError as exc:
+        except DigestMismatch:
+            raise
+        except CatalogError as exc:
             wait = getattr(exc, "wait", None)
+            if wait is None and start is not None and _complete(client, upload, entry):
+                source.seek(start)  # another sent it meanwhile
+                check(source, entry)
+                return
             if wait is None or start is None or pause is None:
                 raise
             time.sleep(max(wait, pause))
@@ -67,6 +73,15 @@ def _offset(client: Client, upload: str, entry: Entry) -> int:
         if it["digest"] == entry.digest:
             return min(int(it["offset"]), entry.size)
     return 0
+
+
+def _complete(client: Client, upload: str, entry: Entry) -> bool:
+    """Whether it is all there, also where the upload was committed."""
+    try:
+        files = client.json("GET", f"/uploads/{upload}")["files"]
+    except CatalogError:
+        return False
+    return any(it["digest"] == entry.digest and it["complete"] for it in files)
 
 
 def _put(client: Client, upload: str, entry: Entry, source: BinaryIO, offset: int) -> None:

@@ -114,6 +114,8 @@ class Uploads:
         try:
             return os.open(self.part(upload, entry), os.O_WRONLY | os.O_CREAT, 0o600)
         except FileNotFoundError as exc:
+            if self._state(upload) == "published":
+                raise Conflict("the upload is committed") from exc
             raise _gone() from exc
 
     def finish_part(self, upload: Upload, entry: Entry) -> bool:

@@ -373,3 +373,25 @@ def test_two_who_send_one_file_at_once_both_learn_that_it_is_here(
         error(answer, 404)
     else:
         assert answer.json()["complete"], answer.text
+
+
+@pytest.mark.parametrize(("meanwhile", "status"), [("POST", 409), ("DELETE", 404)])
+def test_who_begins_to_send_a_file_as_the_upload_ends_learns_how_it_ended(
+    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str, status: int
+) -> None:
+    upload = begin(house, folder).json()["id"]
+    touch = uploads_module.Uploads.touch
+
+    def end_it_first(self: Any, *args: Any) -> None:
+        monkeypatch.setattr(uploads_module.Uploads, "touch", touch)
+        if meanwhile == "POST":
+            send(house, upload, folder)
+            house.ask("owner", "POST", f"/uploads/{upload}/commit")
+        else:
+            house.ask("owner", "DELETE", f"/uploads/{upload}")
+
+    monkeypatch.setattr(uploads_module.Uploads, "touch", end_it_first)
+    it = files_of(folder)[0]
+    data = (folder / it["path"]).read_bytes()
+    answer = house.ask("owner", "PUT", f"/uploads/{upload}/files/{it['digest']}", content=data)
+    error(answer, status)
